@@ -1,0 +1,217 @@
+/**
+ * A scenario with load: all servers are started, then each gets a slice of one second in turn, so
+ * that what changes on the machine changes for all.
+ */
+
+import { foreignLimit, waitForQuiet, watch } from './foreign.mjs';
+import { startServer, unsupported } from './prepare-server.mjs';
+import { figure } from './stats.mjs';
+
+/** Length of a slice in seconds. */
+const sliceSeconds = 1;
+/** Slices that may be repeated, per slice wanted. */
+const repeatsPerSlice = 2;
+/** Milliseconds to wait for a quiet machine before a slice is repeated. */
+const patience = 4_000;
+/** Milliseconds over which the CPU of an idle server is measured. */
+const idleWindow = 600;
+/** Share of requests that may fail in transit, such as those under way when a slice ends. */
+const failureLimit = 0.001;
+
+/**
+ * @typedef {object} Bench What a measurement needs to know of the run.
+ * @property {{ server: number, client: number }} cores
+ * @property {string} folder For temporary files.
+ * @property {number} slices
+ * @property {number} warmUp Seconds.
+ * @property {import('../load/index.mjs').LoadTool} tool
+ * @property {boolean} stop Whether servers that wait for their turn are stopped.
+ * @property {(text: string) => void} progress
+ */
+
+/**
+ * @param {import('../types.mjs').Scenario} scenario
+ * @param {readonly import('../types.mjs').Peer[]} peers
+ * @param {Bench} bench
+ * @returns {Promise<import('../types.mjs').Outcome[]>} One for each peer, in their order.
+ */
+export async function measureLoad(scenario, peers, bench) {
+  const runs = peers.map((peer) => new Run(scenario, peer, bench));
+  try {
+    for (const run of runs) await run.begin();
+    for (let slice = 1; slice <= bench.slices; slice += 1) {
+      for (const run of runs) await run.slice(slice);
+    }
+  } finally {
+    for (const run of runs) await run.end();
+  }
+  return runs.map((run) => run.outcome());
+}
+
+/** One server in one scenario. */
+class Run {
+  /** @type {import('./server.mjs').MeasuredServer | null} */
+  #server = null;
+  /** @type {import('../types.mjs').Outcome['status']} */
+  #status = 'ok';
+  #reason = '';
+  /** @type {import('../types.mjs').Slice[]} */
+  #slices = [];
+  #discarded = 0;
+  #idleCpu = 0;
+
+  /**
+   * @param {import('../types.mjs').Scenario} scenario
+   * @param {import('../types.mjs').Peer} peer
+   * @param {Bench} bench
+   */
+  constructor(scenario, peer, bench) {
+    this.scenario = scenario;
+    this.peer = peer;
+    this.bench = bench;
+  }
+
+  /** Starts the server, checks its answer, warms it up and stops it. */
+  async begin() {
+    const { scenario, peer, bench } = this;
+    const reason = unsupported(scenario, peer) ?? bench.tool.cannot(scenario);
+    if (reason !== null) {
+      this.#status = 'unsupported';
+      this.#reason = reason;
+      return;
+    }
+    bench.progress(`${peer.name}: start, check, warm-up`);
+    try {
+      this.#server = await startServer(scenario, peer, bench);
+      const seconds = Math.max(bench.warmUp, peer.warmUpSeconds ?? 0);
+      await bench.tool.run(scenario, this.#target(this.#server, seconds));
+      await this.#server.settle();
+      this.#idleCpu = await this.#server.idleCpu(idleWindow);
+      if (bench.stop) await this.#server.pause();
+    } catch (error) {
+      await this.#fail(error);
+    }
+  }
+
+  /**
+   * Measures one slice, again while others disturb it and repeats are left.
+   *
+   * @param {number} number From 1.
+   */
+  async slice(number) {
+    const { bench, peer } = this;
+    const server = this.#server;
+    if (server === null) return;
+    try {
+      for (;;) {
+        const slice = await this.#measure(server);
+        if (slice.noisy && this.#discarded < repeatsPerSlice * bench.slices) {
+          this.#discarded += 1;
+          bench.progress(`${peer.name}: slice ${number} repeated (${share(slice.foreign)} foreign)`);
+          await waitForQuiet(patience);
+          continue;
+        }
+        this.#slices.push(slice);
+        const cost = `${slice.cpu.toFixed(2)} µs/req`;
+        bench.progress(`${peer.name}: slice ${number}/${bench.slices}, ${cost}`);
+        return;
+      }
+    } catch (error) {
+      await this.#fail(error);
+    }
+  }
+
+  async end() {
+    await this.#server?.end();
+    this.#server = null;
+  }
+
+  /** @returns {import('../types.mjs').Outcome} */
+  outcome() {
+    const server = this.peer.name;
+    if (this.#status !== 'ok') {
+      return { server, status: this.#status, reason: this.#reason, figures: {} };
+    }
+    const slices = this.#slices;
+    const of = (/** @type {'cpu' | 'rate' | 'p50' | 'p99' | 'rss' | 'busy'} */ name) =>
+      figure(slices.map((slice) => slice[name]));
+    return {
+      server,
+      status: 'ok',
+      figures: {
+        cpu: of('cpu'),
+        rate: of('rate'),
+        p50: of('p50'),
+        p99: of('p99'),
+        rss: of('rss'),
+        busy: of('busy'),
+      },
+      idleCpu: this.#idleCpu,
+      discarded: this.#discarded,
+      noisy: slices.filter((slice) => slice.noisy).length,
+      slices,
+    };
+  }
+
+  /**
+   * @param {import('./server.mjs').MeasuredServer} server
+   * @returns {Promise<import('../types.mjs').Slice>}
+   */
+  async #measure(server) {
+    const { bench, scenario } = this;
+    if (bench.stop) await server.resume();
+    const finish = watch(() => server.cpu());
+    const load = await bench.tool.run(scenario, this.#target(server, sliceSeconds));
+    const seen = finish();
+    if (!server.alive) throw new Error(`it ended under load: ${server.lastWords()}`);
+    const rss = server.rss();
+    if (bench.stop) await server.pause();
+    this.#check(load);
+    return {
+      cpu: seen.server / 1000 / load.requests,
+      rate: load.requests / load.seconds,
+      p50: load.p50,
+      p99: load.p99,
+      rss,
+      busy: seen.server / 1e9 / load.seconds,
+      foreign: seen.foreign,
+      noisy: seen.foreign > foreignLimit,
+      failures: load.failures,
+    };
+  }
+
+  /**
+   * @param {import('../types.mjs').LoadResult} load
+   * @throws {Error} When the server answered otherwise than it did at first.
+   */
+  #check(load) {
+    if (load.requests === 0) throw new Error('no request was answered');
+    if (load.wrong !== 0) {
+      throw new Error(`${load.wrong} of ${load.requests} answers had a wrong status`);
+    }
+    if (load.failures > load.requests * failureLimit + 1) {
+      throw new Error(`${load.failures} failures beside ${load.requests} answers`);
+    }
+  }
+
+  /**
+   * @param {import('./server.mjs').MeasuredServer} server
+   * @param {number} seconds
+   */
+  #target(server, seconds) {
+    const { cores, folder } = this.bench;
+    return { port: server.port, seconds, core: cores.client, folder };
+  }
+
+  /** @param {unknown} error */
+  async #fail(error) {
+    this.#status = 'failed';
+    this.#reason = error instanceof Error ? error.message : String(error);
+    await this.end();
+  }
+}
+
+/** @param {number} cores */
+function share(cores) {
+  return `${Math.round(cores * 100)} % of a core`;
+}

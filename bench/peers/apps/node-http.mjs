@@ -1,0 +1,88 @@
+/** node:http alone. Arguments: port. */
+
+import http from 'node:http';
+
+import { awaiting, compose, hello, idleMilliseconds, lookUp, makeLarge } from './shared.mjs';
+
+const large = makeLarge();
+const text = (/** @type {number} */ length) => ({
+  'Content-Type': 'text/plain',
+  'Content-Length': length,
+});
+
+/** @param {http.ServerResponse} response @param {string} body ASCII. */
+function sendText(response, body) {
+  response.writeHead(200, text(body.length));
+  response.end(body);
+}
+
+const later = compose(
+  [awaiting, awaiting],
+  async (/** @type {http.ServerResponse} */ response) => {
+    sendText(response, await lookUp());
+  },
+);
+
+/** @param {http.IncomingMessage} request @param {http.ServerResponse} response */
+function echo(request, response) {
+  /** @type {Buffer[]} */
+  const chunks = [];
+  request.on('data', (chunk) => chunks.push(chunk));
+  request.on('end', () => {
+    const body = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+    response.writeHead(200, {
+      'Content-Type': 'application/octet-stream',
+      'Content-Length': body.length,
+    });
+    response.end(body);
+  });
+}
+
+/** @param {http.IncomingMessage} request @param {http.ServerResponse} response */
+function count(request, response) {
+  let bytes = 0;
+  request.on('data', (chunk) => (bytes += chunk.length));
+  request.on('end', () => sendText(response, String(bytes)));
+}
+
+/** @param {http.IncomingMessage} request @param {http.ServerResponse} response */
+function user(request, response) {
+  const { headers } = request;
+  const id = /** @type {string} */ (request.url).slice('/users/'.length);
+  const length =
+    /** @type {string} */ (headers['user-agent']).length +
+    /** @type {string} */ (headers.accept).length +
+    /** @type {string} */ (headers.authorization).length +
+    /** @type {string} */ (headers['x-request-id']).length;
+  sendText(response, `${id} ${length}`);
+}
+
+const server = http.createServer({ keepAliveTimeout: idleMilliseconds }, (request, response) => {
+  const url = /** @type {string} */ (request.url);
+  switch (url) {
+    case '/plaintext':
+      return sendText(response, hello);
+    case '/json': {
+      const body = JSON.stringify({ message: hello });
+      response.writeHead(200, {
+        'Content-Type': 'application/json',
+        'Content-Length': Buffer.byteLength(body),
+      });
+      return void response.end(body);
+    }
+    case '/async':
+      return void later(response);
+    case '/echo':
+      return echo(request, response);
+    case '/upload':
+      return count(request, response);
+    case '/large':
+      response.writeHead(200, text(large.length));
+      return void response.end(large);
+    default:
+      if (url.startsWith('/users/')) return user(request, response);
+      response.writeHead(404);
+      return void response.end();
+  }
+});
+server.listen(Number(process.argv[2]), '127.0.0.1');

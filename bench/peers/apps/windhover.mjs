@@ -1,0 +1,73 @@
+/**
+ * windhover: `serve()` with a bare handler, and a WebApplication with its router and pipeline for
+ * the scenarios that are about those. Arguments: port, route.
+ */
+
+import { WebApplication, serve } from '../../../dist/lib/index.js';
+import { hello, lookUp, makeLarge } from './shared.mjs';
+
+const large = makeLarge();
+const address = `http://127.0.0.1:${process.argv[2]}`;
+
+/** @param {any} context */
+async function echo(context) {
+  const body = await context.request.bytes();
+  context.response.headers.set('content-type', 'application/octet-stream');
+  context.response.bytes(body);
+}
+
+/** @param {any} context */
+async function count(context) {
+  let bytes = 0;
+  for await (const chunk of context.request.body) bytes += chunk.length;
+  context.response.text(String(bytes));
+}
+
+/** @param {any} context */
+function bare(context) {
+  const { request, response } = context;
+  switch (request.path) {
+    case '/plaintext':
+      return response.text(hello);
+    case '/json':
+      return response.json({ message: hello });
+    case '/large':
+      response.headers.set('content-type', 'text/plain');
+      return response.bytes(large);
+    case '/echo':
+      return echo(context);
+    case '/upload':
+      return count(context);
+    default:
+      response.statusCode = 404;
+      return response.end();
+  }
+}
+
+async function application() {
+  const app = WebApplication.createBuilder({ args: [] }).build();
+  if (process.argv[3] === 'async') {
+    const awaiting = async (/** @type {any} */ context, /** @type {any} */ next) => {
+      await next();
+    };
+    app.use(awaiting);
+    app.use(awaiting);
+  }
+  app.get('/async', async (/** @type {any} */ context) => {
+    context.response.text(await lookUp());
+  });
+  app.get('/users/:id', (/** @type {any} */ context) => {
+    const { headers, routeValues } = context.request;
+    const length =
+      headers.get('user-agent').length +
+      headers.get('accept').length +
+      headers.get('authorization').length +
+      headers.get('x-request-id').length;
+    context.response.text(`${routeValues.id} ${length}`);
+  });
+  app.urls.add(address);
+  await app.start();
+}
+
+if (['user', 'async'].includes(process.argv[3])) await application();
+else await serve({ urls: address }, bare);

@@ -1,0 +1,9 @@
+/** hono on its adapter for node:http. */
+
+import { nodePeer } from './packages.mjs';
+
+export default nodePeer({
+  name: 'hono',
+  title: 'hono (node-server)',
+  packages: ['@hono/node-server', 'hono'],
+});

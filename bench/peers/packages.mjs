@@ -1,0 +1,63 @@
+/** The packages of bench/peers: where they are and which versions they have. */
+
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const peersFolder = path.dirname(fileURLToPath(import.meta.url));
+
+/** Routes of a server that runs handlers of its own. */
+export const everyRoute = /** @type {const} */ ([
+  'hello',
+  'json',
+  'user',
+  'async',
+  'echo',
+  'upload',
+  'large',
+]);
+
+/**
+ * @param {string} name The application of a peer.
+ * @returns {string} Its file in bench/peers/apps.
+ */
+export function appFile(name) {
+  return path.join(peersFolder, 'apps', `${name}.mjs`);
+}
+
+/**
+ * @param {string} name
+ * @param {readonly string[]} [inside]
+ * @returns {string} A file of an installed package.
+ * @throws {Error} When it is not there: the reason why a peer cannot run.
+ */
+export function packageFile(name, inside = ['package.json']) {
+  const file = path.join(peersFolder, 'node_modules', name, ...inside);
+  if (!existsSync(file)) throw new Error(`${path.join(name, ...inside)} is not installed`);
+  return file;
+}
+
+/**
+ * @param {string} name
+ * @returns {string}
+ */
+export function packageVersion(name) {
+  return JSON.parse(readFileSync(packageFile(name), 'utf8')).version;
+}
+
+/**
+ * A peer that is an application in bench/peers/apps, run by this Node.
+ *
+ * @param {Pick<import('../types.mjs').Peer, 'name' | 'title'> & Partial<import('../types.mjs').Peer>
+ *   & { packages: readonly string[] }} peer packages: the first one's version is told.
+ * @returns {import('../types.mjs').Peer}
+ */
+export function nodePeer({ packages, ...peer }) {
+  return {
+    can: [...everyRoute, 'refuse'],
+    prepare: async () => packages.forEach((name) => void packageFile(name)),
+    version: async () => packageVersion(packages[0]),
+    command: ({ port }) => ({ file: process.execPath, args: [appFile(peer.name), String(port)] }),
+    ...peer,
+  };
+}

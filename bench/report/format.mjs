@@ -1,0 +1,87 @@
+/** Numbers and words that tables, pictures and pages share. */
+
+/** What each metric is called. @type {Readonly<Record<string, string>>} */
+export const metricTitle = {
+  cpu: 'CPU µs per request',
+  p50: 'latency p50, µs',
+  bytes: 'bytes per connection',
+};
+
+/**
+ * Three significant digits, never fewer than the whole number.
+ *
+ * @param {number} value
+ * @returns {string}
+ */
+export function short(value) {
+  const size = Math.abs(value);
+  if (size >= 100) return Math.round(value).toLocaleString('en-US');
+  return value.toFixed(size >= 10 ? 1 : 2);
+}
+
+/** @param {number | undefined} bytes */
+export function megabytes(bytes) {
+  return bytes === undefined ? '–' : (bytes / 1e6).toFixed(1);
+}
+
+/**
+ * The figure by which servers are ranked.
+ *
+ * @param {import('../types.mjs').Outcome} outcome
+ * @param {import('../types.mjs').Metric} metric
+ * @returns {number | undefined}
+ */
+export function valueOf(outcome, metric) {
+  return outcome.status === 'ok' ? outcome.figures[metric]?.median : undefined;
+}
+
+/**
+ * windhover divided by a peer.
+ *
+ * @param {import('../types.mjs').ScenarioReport} scenario
+ * @param {string} peer
+ * @param {import('../types.mjs').Metric} metric
+ * @returns {number | undefined} Undefined when one of them has no figure.
+ */
+export function ratio(scenario, peer, metric) {
+  const find = (/** @type {string} */ name) => {
+    const outcome = scenario.outcomes.find(({ server }) => server === name);
+    return outcome === undefined ? undefined : valueOf(outcome, metric);
+  };
+  const ours = find('windhover');
+  const theirs = find(peer);
+  if (ours === undefined || theirs === undefined || theirs <= 0) return undefined;
+  return ours / theirs;
+}
+
+/**
+ * The first machine line of a report.
+ *
+ * @param {import('../types.mjs').Report} report
+ */
+export function machineLine(report) {
+  const { machine, date } = report;
+  const parts = [machine.processor, `${machine.cores} cores`, machine.kernel, machine.system];
+  return `${parts.join(' · ')} · ${date.slice(0, 10)}`;
+}
+
+/**
+ * @param {import('../types.mjs').Report} report
+ * @returns {string} Every server that ran with its version.
+ */
+export function versionsLine(report) {
+  const ran = report.servers.filter((server) => server.version !== undefined);
+  return ran.map((server) => `${server.title} ${server.version}`).join(' · ');
+}
+
+/**
+ * @param {string} text
+ * @returns {string} Safe in XML and HTML.
+ */
+export function escapeMarkup(text) {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
+}

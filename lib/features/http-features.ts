@@ -1,0 +1,137 @@
+/** The features of one request. Sources: ASP.NET Core's Microsoft.AspNetCore.Http.Features. */
+import { createFeatureToken } from './feature-collection.js';
+import type { HeaderDictionary } from './header-dictionary.js';
+
+/** Where the bytes of a request's body come from. Iterating takes them; they can be taken once. */
+export interface RequestBodySource extends AsyncIterable<Uint8Array> {
+  /**
+   * The whole body at once, where the server can do that better than by iterating.
+   * The array belongs to the caller.
+   */
+  bytes?(): Promise<Uint8Array>;
+}
+
+/** What the client asked for. Required of every server. */
+export interface HttpRequestFeature {
+  /** `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`. */
+  protocol: string;
+  /** `http` or `https`. */
+  scheme: string;
+  /** The method token as sent: case-sensitive, RFC 9110 section 9.1. */
+  method: string;
+  /** The part of the path on which the application is mounted, without a trailing slash; `''` at the root. */
+  pathBase: string;
+  /** The decoded path below {@link pathBase}; starts with a slash, or is empty (`OPTIONS *`, CONNECT). */
+  path: string;
+  /** The query with its `?`, not decoded; `''` where there is none. */
+  queryString: string;
+  /** The request target exactly as sent (RFC 9112 section 3.2). */
+  rawTarget: string;
+  /** The header fields. */
+  headers: HeaderDictionary;
+  /** The body; an empty one where the request has none. */
+  body: RequestBodySource;
+}
+export const HttpRequestFeature = createFeatureToken<HttpRequestFeature>('HttpRequestFeature');
+
+/** A callback of {@link HttpResponseFeature}. */
+export type ResponseCallback = () => void | Promise<void>;
+
+/** The answer's head. Required of every server. */
+export interface HttpResponseFeature {
+  /** 200 to 599; 200 until set. Throws WH_ERR_RESPONSE_STARTED once the answer has started. */
+  statusCode: number;
+  /** The reason phrase of HTTP/1.1; `undefined` means the registered one. */
+  reasonPhrase: string | undefined;
+  /** The header fields; read-only once the answer has started. */
+  headers: HeaderDictionary;
+  /** Whether the head has been handed over, and can no longer change. */
+  readonly hasStarted: boolean;
+  /** Runs before the head is sent; the last registered runs first. A throw answers 500. */
+  onStarting(callback: ResponseCallback): void;
+  /** Runs when the request is over; the last registered runs first. Throws are reported, not raised. */
+  onCompleted(callback: ResponseCallback): void;
+}
+export const HttpResponseFeature = createFeatureToken<HttpResponseFeature>('HttpResponseFeature');
+
+/** The answer's body. Required of a server whose applications write bodies. */
+export interface HttpResponseBodyFeature {
+  /** Sends the head, if that has not happened. */
+  start(): void | Promise<void>;
+  /**
+   * Sends bytes (a string as UTF-8), the head before them if it was not sent. Where a promise comes
+   * back it settles when there is room for more; `undefined` means that there is room now.
+   */
+  write(data: Uint8Array | string): void | Promise<void>;
+  /** Ends the answer. What is written after it throws WH_ERR_RESPONSE_ENDED. */
+  complete(): void | Promise<void>;
+  /**
+   * The whole answer in one call: sets Content-Length (and Content-Type where that is not set), sends
+   * the head and the body, and ends the answer. Optional: only the quick way to the same result.
+   */
+  send?(body: Uint8Array | string, contentType: string | undefined): void | Promise<void>;
+}
+export const HttpResponseBodyFeature =
+  createFeatureToken<HttpResponseBodyFeature>('HttpResponseBodyFeature');
+
+/** The end of a request before its time. */
+export interface HttpRequestLifetimeFeature {
+  /** Aborts when the client has gone, or {@link abort} was called, while the request runs. */
+  readonly requestAborted: AbortSignal;
+  /** Ends the connection (HTTP/2: the stream) at once, without a proper end of the answer. */
+  abort(): void;
+}
+export const HttpRequestLifetimeFeature = createFeatureToken<HttpRequestLifetimeFeature>(
+  'HttpRequestLifetimeFeature',
+);
+
+/** The connection on which the request came. */
+export interface HttpConnectionFeature {
+  /** Unique in this process while it lives. */
+  readonly connectionId: string;
+  /** The peer's IP address; `undefined` on a Unix socket. */
+  remoteAddress: string | undefined;
+  /** The peer's port; 0 on a Unix socket. */
+  remotePort: number;
+  /** The address that the peer connected to; `undefined` on a Unix socket. */
+  localAddress: string | undefined;
+  /** The port that the peer connected to; 0 on a Unix socket. */
+  localPort: number;
+}
+export const HttpConnectionFeature =
+  createFeatureToken<HttpConnectionFeature>('HttpConnectionFeature');
+
+/** Names the request in logs. */
+export interface HttpRequestIdentifierFeature {
+  /** `<connection id>:<number of the request on it, 8 hex digits>` until set to something else. */
+  traceIdentifier: string;
+}
+export const HttpRequestIdentifierFeature = createFeatureToken<HttpRequestIdentifierFeature>(
+  'HttpRequestIdentifierFeature',
+);
+
+/** Whether the request can have a body. */
+export interface HttpRequestBodyDetectionFeature {
+  /** False where the head says that there is none (no Content-Length, or 0, and no Transfer-Encoding). */
+  readonly canHaveBody: boolean;
+}
+export const HttpRequestBodyDetectionFeature = createFeatureToken<HttpRequestBodyDetectionFeature>(
+  'HttpRequestBodyDetectionFeature',
+);
+
+/** The trailer fields of the request. */
+export interface HttpRequestTrailersFeature {
+  /** Whether the trailers are there to read: the body has been read to its end. */
+  readonly available: boolean;
+  /** The trailer fields; throws WH_ERR_TRAILERS_NOT_AVAILABLE before they are {@link available}. */
+  readonly trailers: HeaderDictionary;
+}
+export const HttpRequestTrailersFeature = createFeatureToken<HttpRequestTrailersFeature>(
+  'HttpRequestTrailersFeature',
+);
+
+/** The values that the matched route took from the path. */
+export interface RouteValuesFeature {
+  routeValues: Readonly<Record<string, string | undefined>>;
+}
+export const RouteValuesFeature = createFeatureToken<RouteValuesFeature>('RouteValuesFeature');

@@ -1,0 +1,68 @@
+/** Where an application listens, of all the places that may say it. */
+import { codedRangeError } from '../http/errors.js';
+import type { EndpointOptions } from '../server/options.js';
+import type { Variables } from './host-environment.js';
+import { nonEmpty, readArgument } from './host-environment.js';
+
+/** Where an application listens if nobody says anything. Source: Kestrel. */
+export const DEFAULT_URL = 'http://localhost:5000';
+
+/** The largest TCP port. */
+const PORT_MAX = 65_535;
+
+/** The places that may say it, the strongest first. */
+export interface AddressSources {
+  /** `builder.server.listen(...)` and `builder.server.endpoints`. */
+  readonly endpoints: readonly EndpointOptions[];
+  /** `app.urls`. */
+  readonly urls: Iterable<string>;
+  /** The command line, for `--urls`. */
+  readonly args: readonly string[];
+  /** The environment, for WINDHOVER_URLS and PORT. */
+  readonly variables: Variables;
+}
+
+/** What was chosen. */
+export interface ChosenEndpoints {
+  readonly endpoints: readonly EndpointOptions[];
+  /** URLs that were asked for in code or on the command line, but must yield to endpoints. */
+  readonly ignoredUrls: readonly string[];
+}
+
+/**
+ * Chooses: endpoints, else `app.urls`, else `--urls`, else WINDHOVER_URLS, else PORT (on every address),
+ * else {@link DEFAULT_URL}. Lists of URLs are divided by semicolons. Source: Kestrel; PORT is what
+ * platforms for Node programs set.
+ *
+ * @throws RangeError WH_ERR_INVALID_PORT where PORT is needed and no port.
+ */
+export function chooseEndpoints(sources: AddressSources): ChosenEndpoints {
+  const inCode = [...sources.urls];
+  const onCommandLine = splitUrls(readArgument(sources.args, 'urls'));
+  if (sources.endpoints.length > 0) {
+    return { endpoints: sources.endpoints, ignoredUrls: [...inCode, ...onCommandLine] };
+  }
+  const urls = [inCode, onCommandLine, splitUrls(sources.variables['WINDHOVER_URLS'])].find(
+    (candidates) => candidates.length > 0,
+  ) ?? [urlOfPort(nonEmpty(sources.variables['PORT'])) ?? DEFAULT_URL];
+  return { endpoints: urls.map((url) => ({ url })), ignoredUrls: [] };
+}
+
+function splitUrls(list: string | undefined): string[] {
+  return (list ?? '')
+    .split(';')
+    .map((url) => url.trim())
+    .filter((url) => url !== '');
+}
+
+function urlOfPort(port: string | undefined): string | undefined {
+  if (port === undefined) return undefined;
+  const number = Number(port);
+  if (!/^[0-9]+$/.test(port) || number > PORT_MAX) {
+    throw codedRangeError(
+      'WH_ERR_INVALID_PORT',
+      `The environment variable PORT must be 0 to ${String(PORT_MAX)}, not ${JSON.stringify(port)}`,
+    );
+  }
+  return `http://*:${String(number)}`;
+}

@@ -1,0 +1,185 @@
+/**
+ * The routes of an application or a branch, over find-my-way: `/static`, `/:parameter`,
+ * `/:number(^\d+$)`, `/:optional?`, `/files/*`.
+ *
+ * Paths are compared case-sensitively and already decoded, a slash at the end does not count, and what
+ * is more specific wins whatever the order of registration. HEAD is answered by GET's route unless it has
+ * one of its own; a route for all methods yields to one for the method.
+ */
+import createRouter from 'find-my-way';
+import { RouteValuesFeature } from '../features/http-features.js';
+import { codedTypeError, invalidArgument } from '../http/errors.js';
+import type { HttpContext } from '../http/http-context.js';
+import type { HttpRequest } from '../http/http-request.js';
+import type { RequestDelegate } from '../server/server.js';
+
+/** `token` of RFC 9110 section 5.6.2, what a method is. */
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** What find-my-way would take for the end of the path, or decode once more. */
+const NEEDS_ESCAPE = /[%?#]/;
+const NEEDS_ESCAPE_ALL = /[%?#]/g;
+
+/** What makes a pattern more than a fixed path. */
+const PATTERN_SYNTAX = /[:*(?]/;
+
+/** find-my-way keeps a tree per method; here every method has a router of its own, so one name does. */
+const ANY_NAME = 'GET';
+
+/** No parameter is too long: the server limits the request line. */
+const PARAMETER_LENGTH_MAX = Number.MAX_SAFE_INTEGER;
+
+interface Route {
+  readonly pattern: string;
+  readonly handler: RequestDelegate;
+}
+
+/** The routes of one method. */
+class MethodRoutes {
+  /** What was registered for this method itself. */
+  readonly routes: Route[] = [];
+  private readonly fixed = new Map<string, RequestDelegate>();
+  private readonly router = createRouter({
+    ignoreTrailingSlash: true,
+    maxParamLength: PARAMETER_LENGTH_MAX,
+    querystringParser: () => undefined,
+  });
+
+  add(route: Route): void {
+    this.insert(route);
+    this.routes.push(route);
+  }
+
+  /** Takes the routes that do not stand in the way of the ones that are there. */
+  addMissing(routes: readonly Route[]): void {
+    for (const route of routes) {
+      try {
+        this.insert(route);
+      } catch {
+        // This method has a route of its own for the pattern.
+      }
+    }
+  }
+
+  compile(): void {
+    this.router.compile();
+  }
+
+  /** Runs the route that the path matches; false where there is none. */
+  run(context: HttpContext, path: string): false | void | Promise<void> {
+    const fixed = this.fixed.get(path);
+    if (fixed !== undefined) return fixed(context);
+    const found = this.router.find(ANY_NAME, escapePath(path));
+    if (found === null) return false;
+    context.features.set(RouteValuesFeature, { routeValues: found.params });
+    return (found.store as RequestDelegate)(context);
+  }
+
+  matches(path: string): boolean {
+    return this.fixed.has(path) || this.router.find(ANY_NAME, escapePath(path)) !== null;
+  }
+
+  private insert({ pattern, handler }: Route): void {
+    this.router.on(ANY_NAME, pattern, unused, handler);
+    if (PATTERN_SYNTAX.test(pattern)) return;
+    const bare = pattern.length > 1 && pattern.endsWith('/') ? pattern.slice(0, -1) : pattern;
+    this.fixed.set(bare, handler);
+    if (bare !== '/') this.fixed.set(`${bare}/`, handler);
+  }
+}
+
+/** The routes of an application or a branch. */
+export class RouteTable {
+  private readonly methods = new Map<string, MethodRoutes>();
+  private readonly all = new MethodRoutes();
+  private getRoutes: MethodRoutes | undefined;
+  private isEmpty = true;
+
+  /**
+   * Adds a route.
+   *
+   * @param method - The method, or `undefined` for all of them.
+   * @throws TypeError WH_ERR_INVALID_ROUTE where the pattern cannot be understood, or is there already.
+   */
+  add(method: string | undefined, pattern: string, handler: RequestDelegate): void {
+    if (typeof pattern !== 'string')
+      throw invalidArgument('The pattern of a route', 'a string', pattern);
+    if (typeof handler !== 'function') {
+      throw invalidArgument('The handler of a route', 'a function', handler);
+    }
+    if (method !== undefined && (typeof method !== 'string' || !TOKEN.test(method))) {
+      throw invalidArgument('The method of a route', 'a method token', method);
+    }
+    try {
+      this.routesOf(method).add({ pattern, handler });
+    } catch (error) {
+      throw codedTypeError(
+        'WH_ERR_INVALID_ROUTE',
+        `The route ${method ?? '(all methods)'} ${JSON.stringify(pattern)} cannot be added: ${error instanceof Error ? error.message : String(error)}`,
+        error,
+      );
+    }
+    this.isEmpty = false;
+  }
+
+  /** Makes the function that runs the matching route, or `otherwise`. Routes added later are not seen. */
+  build(otherwise: RequestDelegate | undefined): RequestDelegate {
+    if (this.isEmpty) return otherwise ?? answerNotFound;
+    this.getRoutes = this.methods.get('GET');
+    const head = this.methods.get('HEAD');
+    if (head === undefined) {
+      if (this.getRoutes !== undefined) this.methods.set('HEAD', this.getRoutes);
+    } else if (this.getRoutes !== undefined) {
+      head.addMissing(this.getRoutes.routes);
+    }
+    for (const routes of new Set(this.methods.values())) {
+      routes.addMissing(this.all.routes);
+      routes.compile();
+    }
+    this.all.compile();
+    return (context) => this.run(context, otherwise);
+  }
+
+  private run(context: HttpContext, otherwise: RequestDelegate | undefined): void | Promise<void> {
+    const request = context.request;
+    const path = pathOf(request);
+    const method = request.method;
+    const routes = method === 'GET' ? this.getRoutes : this.methods.get(method);
+    const result = (routes ?? this.all).run(context, path);
+    if (result !== false) return result;
+    // A pattern with an optional part may stand in for all methods in one of its two forms only.
+    const rest = routes === undefined ? false : this.all.run(context, path);
+    if (rest !== false) return rest;
+    if (otherwise !== undefined) return otherwise(context);
+    const allowed = [...this.methods].filter(([, other]) => other.matches(path));
+    if (allowed.length === 0) return answerNotFound(context);
+    context.response.statusCode = 405;
+    context.response.headers.set('Allow', allowed.map(([name]) => name).join(', '));
+  }
+
+  private routesOf(method: string | undefined): MethodRoutes {
+    if (method === undefined) return this.all;
+    let routes = this.methods.get(method);
+    if (routes === undefined) this.methods.set(method, (routes = new MethodRoutes()));
+    return routes;
+  }
+}
+
+/** The answer where nothing else answers: 404 without a body, unless an answer has started. */
+export function answerNotFound(context: HttpContext): void {
+  if (!context.response.hasStarted) context.response.statusCode = 404;
+}
+
+/** What routes compare: in a branch, a request to the branch itself is one to its root. */
+function pathOf(request: HttpRequest): string {
+  const path = request.path;
+  return path === '' && request.pathBase !== '' ? '/' : path;
+}
+
+/** The decoded path as find-my-way reads it, which decodes once more. */
+function escapePath(path: string): string {
+  return NEEDS_ESCAPE.test(path) ? path.replace(NEEDS_ESCAPE_ALL, encodeURIComponent) : path;
+}
+
+/** find-my-way wants a handler; ours travels in the route's store, which it hands back untouched. */
+function unused(): void {}

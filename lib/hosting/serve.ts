@@ -1,0 +1,82 @@
+/** The smallest way to serve: one function, on a WindhoverServer. */
+import { ServerAddressesFeature } from '../features/server-features.js';
+import { invalidArgument } from '../http/errors.js';
+import type { EndpointOptions, ServerOptions } from '../server/options.js';
+import type { ErrorListener, RequestDelegate, Server } from '../server/server.js';
+import { createApplication } from '../server/server.js';
+import { DEFAULT_URL } from './addresses.js';
+import { createDefaultServer } from './default-server.js';
+import { resolveEnvironment } from './host-environment.js';
+
+/** Where and how to serve. */
+export interface ServeOptions extends ServerOptions {
+  /** The URLs to listen on, besides the endpoints. Default `http://localhost:5000`, if there are none. */
+  urls?: string | readonly string[];
+  /** Hears of every failure of the handler but bad requests. Default: console.error. */
+  onError?: ErrorListener;
+}
+
+/** A server at work. */
+export interface RunningServer {
+  /** The server. */
+  readonly server: Server;
+  /** The URLs really bound, such as `http://127.0.0.1:49152`. */
+  readonly addresses: readonly string[];
+  /**
+   * Stops accepting, lets the running requests end, then aborts what is left.
+   *
+   * @param signal - Ends the wait for running requests when it aborts.
+   */
+  stop(signal?: AbortSignal): Promise<void>;
+}
+
+/**
+ * Serves one function. Its failures answer 500 (a BadHttpRequestError its own status); in the development
+ * environment (WINDHOVER_ENVIRONMENT, NODE_ENV) with all the details.
+ *
+ * @param options - Where and how to serve.
+ * @param delegate - What answers each request.
+ * @returns Settles when requests are accepted, or rejects where that cannot be.
+ * @throws TypeError WH_ERR_INVALID_ARGUMENT as a rejection.
+ */
+export async function serve(
+  options: ServeOptions,
+  delegate: RequestDelegate,
+): Promise<RunningServer> {
+  if (typeof options !== 'object' || (options as unknown) === null) {
+    throw invalidArgument('options', 'an object', options);
+  }
+  const { urls, onError, ...serverOptions } = options;
+  const endpoints: EndpointOptions[] = [...(serverOptions.endpoints ?? []), ...toEndpoints(urls)];
+  if (endpoints.length === 0) endpoints.push({ url: DEFAULT_URL });
+  return startServing(createDefaultServer({ ...serverOptions, endpoints }), delegate, onError);
+}
+
+/** Starts a server with one function, as {@link serve} does. */
+export async function startServing(
+  server: Server,
+  delegate: RequestDelegate,
+  onError: ErrorListener | undefined,
+): Promise<RunningServer> {
+  const application = createApplication(delegate, {
+    development: resolveEnvironment({}, process.env).isDevelopment,
+    ...(onError === undefined ? {} : { onError }),
+  });
+  await server.start(application);
+  return {
+    server,
+    get addresses() {
+      return server.features.get(ServerAddressesFeature)?.addresses ?? [];
+    },
+    stop: (signal) => server.stop(signal),
+  };
+}
+
+function toEndpoints(urls: string | readonly string[] | undefined): EndpointOptions[] {
+  const list: readonly unknown[] = typeof urls === 'string' ? [urls] : (urls ?? []);
+  return list.map((url) => {
+    if (typeof url !== 'string')
+      throw invalidArgument('urls', 'a string or an array of strings', url);
+    return { url };
+  });
+}

@@ -1,0 +1,29 @@
+/** What `builder.server` is: the options of the server, still open to change. */
+import { invalidArgument } from '../http/errors.js';
+import type { EndpointOptions, ServerLimits, ServerOptions } from '../server/options.js';
+
+/** The options of the server that the application will run on. Source: ConfigureWebHost and Kestrel's options. */
+export class ServerConfiguration implements ServerOptions {
+  /** Where to listen; wins over every URL. See {@link listen}. */
+  readonly endpoints: EndpointOptions[] = [];
+  /** Limits of size, number and time. */
+  readonly limits: ServerLimits = {};
+  /** Whether answers carry a `Server` field where the application sets none. Default true. */
+  addServerHeader = true;
+  /** Whether the server polls for a while before it sleeps; see {@link ServerOptions.busyPoll}. */
+  busyPoll: 'adaptive' | number | false = 'adaptive';
+
+  /**
+   * Adds an endpoint.
+   *
+   * @param endpoint - Such as `{ host: '127.0.0.1', port: 0 }`, `{ url: 'http://localhost:5000' }` or
+   * `{ path: '/run/app.sock' }`. It is checked at the start.
+   */
+  listen(endpoint: EndpointOptions): this {
+    if (typeof endpoint !== 'object' || (endpoint as unknown) === null) {
+      throw invalidArgument('endpoint', 'an object', endpoint);
+    }
+    this.endpoints.push(endpoint);
+    return this;
+  }
+}

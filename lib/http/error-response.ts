@@ -1,0 +1,46 @@
+/** What a client gets when a handler fails: a bare status in production, a readable page in development. */
+import { STATUS_CODES } from 'node:http';
+import { HttpRequestLifetimeFeature } from '../features/http-features.js';
+import { developerPage, developerText } from './developer-page.js';
+import { isBadHttpRequestError } from './errors.js';
+import type { HttpContext } from './http-context.js';
+
+/**
+ * Answers a request whose handler failed. An answer that has started is cut off, so that no client takes
+ * a part for the whole.
+ *
+ * @param development - Whether to tell the client what went wrong.
+ * @returns False where nothing can be done from here: the answer has started, and the server provides no
+ * HttpRequestLifetimeFeature to cut it off with.
+ */
+export function answerError(
+  context: HttpContext,
+  error: unknown,
+  development: boolean,
+): boolean | Promise<boolean> {
+  const response = context.response;
+  if (context._responseEnded) return true;
+  if (response.hasStarted) {
+    const lifetime = context.features.get(HttpRequestLifetimeFeature);
+    lifetime?.abort();
+    return lifetime !== undefined;
+  }
+  const status = isBadHttpRequestError(error) ? error.statusCode : 500;
+  for (const name of new Set([...response.headers].map(([name]) => name))) {
+    response.headers.delete(name);
+  }
+  response.reasonPhrase = undefined;
+  response.statusCode = status;
+  response.headers.set('Cache-Control', 'no-store');
+  const sent = development
+    ? sendDetails(context, error, status)
+    : response.text(`${String(status)} ${STATUS_CODES[status] ?? 'Error'}\n`);
+  return sent === undefined ? true : sent.then(() => true);
+}
+
+function sendDetails(context: HttpContext, error: unknown, status: number): void | Promise<void> {
+  const accept = context.request.headers.get('Accept') ?? '';
+  return accept.includes('text/html')
+    ? context.response.text(developerPage(context, error, status), 'text/html; charset=utf-8')
+    : context.response.text(developerText(context, error, status));
+}

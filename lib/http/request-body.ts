@@ -1,0 +1,169 @@
+/** Reading the body of a request: once, in the way that suits. */
+import { Buffer } from 'node:buffer';
+import { Readable } from 'node:stream';
+import { ReadableStream } from 'node:stream/web';
+import type { RequestBodySource } from '../features/http-features.js';
+import { BadHttpRequestError, contextDisposed, WindhoverError } from './errors.js';
+
+/** U+FEFF at the start of a text is a mark, not content (Encoding Standard, "UTF-8 decode"). */
+const BYTE_ORDER_MARK = 0xfeff;
+
+/**
+ * The body of a request. It can be taken once, by iterating or by one of the methods; the second attempt
+ * throws WindhoverError WH_ERR_BODY_USED. All of them raise the server's error where the client sends a
+ * bad body, too large a one, or goes away.
+ */
+export class RequestBody implements AsyncIterable<Uint8Array> {
+  private taken = false;
+  private over = false;
+
+  /** @internal */
+  constructor(
+    /** @internal */
+    readonly _source: RequestBodySource,
+  ) {}
+
+  /** Whether somebody has begun to read it. */
+  get used(): boolean {
+    return this.taken;
+  }
+
+  /** Takes the body piece by piece, as it arrives. Throws WH_ERR_BODY_USED. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    const misuse = this.take();
+    if (misuse !== undefined) throw misuse;
+    return this.iterate();
+  }
+
+  /** The whole body. The array is the caller's. Rejects with WH_ERR_BODY_USED. */
+  bytes(): Promise<Uint8Array> {
+    const misuse = this.take();
+    if (misuse !== undefined) return Promise.reject(misuse);
+    return this._source.bytes === undefined ? this.collect() : this._source.bytes();
+  }
+
+  /**
+   * The whole body as UTF-8 text, as fetch decodes it: a byte order mark is dropped, invalid bytes become
+   * U+FFFD. Rejects with WH_ERR_BODY_USED.
+   */
+  text(): Promise<string> {
+    return this.bytes().then(decodeUtf8);
+  }
+
+  /**
+   * The whole body as JSON. Its shape is the client's word: check it.
+   *
+   * @returns What JSON.parse makes of it.
+   * @throws BadHttpRequestError (400) WH_ERR_INVALID_JSON where it is no JSON; an empty body is none.
+   */
+  async json(): Promise<unknown> {
+    const text = await this.text();
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw new BadHttpRequestError(400, 'The body is not valid JSON', 'WH_ERR_INVALID_JSON', {
+        cause: error,
+      });
+    }
+  }
+
+  /** Takes the body as a web stream of bytes. Cancelling it gives the rest up. Throws WH_ERR_BODY_USED. */
+  stream(): ReadableStream<Uint8Array> {
+    const iterator = this[Symbol.asyncIterator]();
+    return new ReadableStream<Uint8Array>(
+      {
+        async pull(controller) {
+          const step = await iterator.next();
+          if (step.done === true) controller.close();
+          else controller.enqueue(step.value);
+        },
+        async cancel() {
+          await iterator.return?.();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  /** Takes the body as a Node stream. Destroying it gives the rest up. Throws WH_ERR_BODY_USED. */
+  readable(): Readable {
+    const iterator = this[Symbol.asyncIterator]();
+    return Readable.from({ [Symbol.asyncIterator]: () => iterator }, { objectMode: false });
+  }
+
+  /** @internal The request is over: what is still being read throws WH_ERR_CONTEXT_DISPOSED. */
+  _dispose(): void {
+    this.over = true;
+  }
+
+  /** @internal */
+  _ensureAlive(): void {
+    if (this.over) throw contextDisposed();
+  }
+
+  /** Claims the body; where that fails, the error to raise. */
+  private take(): WindhoverError | undefined {
+    if (this.over) return contextDisposed();
+    if (this.taken) {
+      return new WindhoverError(
+        'WH_ERR_BODY_USED',
+        'The body was read before; it can be read once',
+      );
+    }
+    this.taken = true;
+    return undefined;
+  }
+
+  private iterate(): BodyIterator {
+    return new BodyIterator(this, this._source[Symbol.asyncIterator]());
+  }
+
+  private async collect(): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = [];
+    const iterator = this.iterate();
+    for (let step = await iterator.next(); step.done !== true; step = await iterator.next()) {
+      chunks.push(step.value);
+    }
+    return joinChunks(chunks);
+  }
+}
+
+/** Passes on the pieces of a source, without the empty ones, while the request lives. */
+class BodyIterator implements AsyncIterator<Uint8Array> {
+  constructor(
+    private readonly body: RequestBody,
+    private readonly inner: AsyncIterator<Uint8Array>,
+  ) {}
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    for (;;) {
+      this.body._ensureAlive();
+      const step = await this.inner.next();
+      if (step.done === true) return { done: true, value: undefined };
+      if (step.value.byteLength > 0) return step;
+    }
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    await this.inner.return?.();
+    return { done: true, value: undefined };
+  }
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
+}
+
+function joinChunks(chunks: readonly Uint8Array[]): Uint8Array {
+  if (chunks.length === 1) return chunks[0];
+  let length = 0;
+  for (const chunk of chunks) length += chunk.byteLength;
+  const whole = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return whole;
+}

@@ -1,0 +1,97 @@
+/** The addon's face, typed. Only this folder touches it. */
+import loader from './load-addon.cjs';
+
+/** The limits and switches that the core knows by name. `null` or `Infinity` means no limit. */
+export interface LaneOptions {
+  readonly [limit: string]: number | boolean | null | undefined;
+  /** Microseconds to poll after traffic; -1 = adaptive, 0 = never. */
+  readonly busyPoll?: number;
+  readonly addServerHeader?: boolean;
+}
+
+/** An endpoint as the core takes it: exactly one of url, host and path. */
+export interface LaneEndpoint {
+  readonly url?: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly path?: string;
+  readonly backlog?: number;
+  readonly unixMode?: number;
+  readonly unixUid?: number;
+  readonly unixGid?: number;
+  readonly reusePort?: boolean;
+  readonly ipv6Only?: boolean;
+}
+
+/** What the core calls. None of them may throw. */
+export interface LaneHandlers {
+  /** Events `first` to `first + count - 1` are to be handled; returns when that has happened. */
+  onBatch(first: number, count: number): void;
+  /** Slab `number` stands in this memory from now on. */
+  onSlab(number: number, memory: ArrayBuffer, slotSize: number): void;
+  /** After `stop`: no connection is left. */
+  onDrained(): void;
+}
+
+/** Counters since the lane was made, and what there is now. */
+export interface LaneMetrics {
+  readonly connections: number;
+  readonly totalConnections: number;
+  readonly requests: number;
+  readonly activeRequests: number;
+  readonly answers: number;
+  readonly refused: number;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly batches: number;
+  readonly pinnedBuffers: number;
+  readonly latencyCounts: readonly number[];
+  readonly latencyLimits: readonly number[];
+}
+
+/** One server of the core: its shared memory and its functions. */
+export interface Lane {
+  readonly arena: ArrayBuffer;
+  readonly events: ArrayBuffer;
+  readonly commands: ArrayBuffer;
+  readonly control: ArrayBuffer;
+  /**
+   * Looks bytes of a slab up among those seen before. The place of their string, 0 to 1,023; -1 - place
+   * where that string has to be made; less than -1,024 where they are too long to keep.
+   */
+  intern(slab: number, offset: number, length: number): number;
+  /** Takes the commands now. */
+  commit(): void;
+  /** Holds a buffer until it is sent; the number to name it by. */
+  pin(bytes: Uint8Array): number;
+  listen(endpoint: LaneEndpoint): void;
+  urls(): string[];
+  /** [remote address, remote port, local address, local port]; null once the client is gone. */
+  addresses(slot: number, generation: number): [string, number, string, number] | null;
+  stopListening(): void;
+  stop(): void;
+  abort(): void;
+  close(): void;
+  keepAlive(on: boolean): void;
+  metrics(): LaneMetrics;
+}
+
+/** What the addon exports. */
+export interface Addon {
+  /** Throws what `create` would throw for a bad option. */
+  checkOptions(options: LaneOptions): void;
+  create(options: LaneOptions, handlers: LaneHandlers): Lane;
+  /** The files that the libraries' functions come from; for the test suite. */
+  symbolOrigins(): Record<string, string | null>;
+}
+
+let addon: Addon | undefined;
+
+/**
+ * The addon, loaded at the first call.
+ *
+ * @throws Error as `require` does, where no binary for this platform is there.
+ */
+export function getAddon(): Addon {
+  return (addon ??= loader.loadAddon() as Addon);
+}

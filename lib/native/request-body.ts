@@ -1,0 +1,130 @@
+/**
+ * The body of one request on its way from the core to the application: pieces that came wait here, and
+ * while too much of them waits the core is told to stop reading.
+ */
+import { Buffer } from 'node:buffer';
+
+/** Above this many bytes waiting the core stops reading from the client, below LOW it goes on. */
+const HIGH = 262_144;
+const LOW = 65_536;
+
+/** Copies bytes out of the arena, which is overwritten once the batch is over. */
+export function copyBytes(arena: Buffer, offset: number, length: number): Buffer {
+  const copy = Buffer.allocUnsafe(length);
+  arena.copy(copy, 0, offset, offset + length);
+  return copy;
+}
+
+/** Whom to ask for more of the body, or for no more. */
+export interface BodyControl {
+  readBody(on: boolean): void;
+}
+
+interface Waiter {
+  resolve(result: IteratorResult<Uint8Array, undefined>): void;
+  reject(error: Error): void;
+}
+
+export class NativeRequestBody {
+  private readonly pieces: Uint8Array[] = [];
+  private waiting = 0;
+  private complete = false;
+  private error: Error | undefined;
+  private waiter: Waiter | undefined;
+  private reading = false;
+  /** Where all of a body of known length is being collected. */
+  private whole: Buffer | undefined;
+  private filled = 0;
+  private wholeDone: { resolve(bytes: Uint8Array): void; reject(error: Error): void } | undefined;
+
+  constructor(
+    private readonly control: BodyControl,
+    /** Its declared length (bytes); -1 where it is not known. */
+    private readonly length: number,
+  ) {}
+
+  /** A piece has come, in the arena. */
+  push(arena: Buffer, offset: number, length: number): void {
+    if (this.complete || this.error !== undefined) return;
+    if (this.whole !== undefined) {
+      arena.copy(this.whole, this.filled, offset, offset + length);
+      this.filled += length;
+      return;
+    }
+    const piece = copyBytes(arena, offset, length);
+    if (this.waiter !== undefined) {
+      const waiter = this.waiter;
+      this.waiter = undefined;
+      waiter.resolve({ done: false, value: piece });
+      return;
+    }
+    this.pieces.push(piece);
+    this.waiting += length;
+    if (this.reading && this.waiting > HIGH) this.setReading(false);
+  }
+
+  /** The body is complete. */
+  end(): void {
+    this.complete = true;
+    if (this.wholeDone !== undefined && this.whole !== undefined) {
+      this.wholeDone.resolve(this.whole.subarray(0, this.filled));
+    }
+    this.waiter?.resolve({ done: true, value: undefined });
+    this.waiter = undefined;
+  }
+
+  /** It will never be complete. */
+  fail(error: Error): void {
+    if (this.complete || this.error !== undefined) return;
+    this.error = error;
+    this.wholeDone?.reject(error);
+    this.waiter?.reject(error);
+    this.waiter = undefined;
+  }
+
+  /** The next piece. One call at a time. */
+  next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const piece = this.pieces.shift();
+    if (piece !== undefined) {
+      this.waiting -= piece.byteLength;
+      if (!this.complete && this.waiting < LOW) this.setReading(true);
+      return Promise.resolve({ done: false, value: piece });
+    }
+    if (this.error !== undefined) return Promise.reject(this.error);
+    if (this.complete) return Promise.resolve({ done: true, value: undefined });
+    this.setReading(true);
+    return new Promise((resolve, reject) => {
+      this.waiter = { resolve, reject };
+    });
+  }
+
+  /** All of it at once: one copy where the length is known. */
+  async all(): Promise<Uint8Array> {
+    if (this.length >= 0 && !this.complete && this.error === undefined) return this.collect();
+    const pieces: Uint8Array[] = [];
+    for (let step = await this.next(); step.done !== true; step = await this.next()) {
+      pieces.push(step.value);
+    }
+    return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
+  }
+
+  private collect(): Promise<Uint8Array> {
+    this.whole = Buffer.allocUnsafeSlow(this.length);
+    for (const piece of this.pieces) {
+      this.whole.set(piece, this.filled);
+      this.filled += piece.byteLength;
+    }
+    this.pieces.length = 0;
+    this.waiting = 0;
+    this.setReading(true);
+    return new Promise((resolve, reject) => {
+      this.wholeDone = { resolve, reject };
+    });
+  }
+
+  private setReading(on: boolean): void {
+    if (this.reading === on) return;
+    this.reading = on;
+    this.control.readBody(on);
+  }
+}

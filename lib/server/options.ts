@@ -1,0 +1,74 @@
+/**
+ * What a WindhoverServer is made from. Durations are milliseconds, sizes are bytes. Names and defaults
+ * are Kestrel's where it has them.
+ */
+
+/** Where to listen: a URL, an address and a port, or a Unix socket. */
+export type EndpointOptions = UrlEndpoint | TcpEndpoint | UnixEndpoint;
+
+/** What every endpoint may say. */
+export interface EndpointSettings {
+  /** The protocols to speak. Default `'http1AndHttp2'`; without TLS that means HTTP/1.1. */
+  protocols?: 'http1' | 'http2' | 'http1AndHttp2';
+}
+
+/** An endpoint by URL. */
+export interface UrlEndpoint extends EndpointSettings {
+  /**
+   * `http://host:port` (port 80 where none is given), or `http://unix:/absolute/path`. The host is an
+   * address, `localhost` (both loopbacks), or anything else, such as `*`, for every address.
+   */
+  url: string;
+}
+
+/** An endpoint by address and port. */
+export interface TcpEndpoint extends EndpointSettings {
+  /** An IP address, `localhost` (both loopbacks), or `*` for every address. Default `localhost`. */
+  host?: string;
+  /** 0 to 65535; 0 lets the system choose. */
+  port: number;
+}
+
+/** A Unix socket. */
+export interface UnixEndpoint extends EndpointSettings {
+  /** The absolute path of the socket. A file that a dead server left there is removed. */
+  path: string;
+  /** The socket file's mode, such as `0o660`. Default: what the umask leaves. */
+  mode?: number;
+  /** The socket file's owner. Default: the process's. */
+  owner?: { uid: number; gid: number };
+}
+
+/** Limits. `null` means none, where that is allowed. */
+export interface ServerLimits {
+  /** The request line with its line end (bytes); longer ones are answered 414. Default 8,192. */
+  maxRequestLineSize?: number;
+  /** All the header lines with their line ends (bytes); more is answered 431. Default 32,768. */
+  maxRequestHeadersTotalSize?: number;
+  /** The header lines; more are answered 431. Default 100. */
+  maxRequestHeaderCount?: number;
+  /** A request's body (bytes); more is answered 413. Default 30,000,000. */
+  maxRequestBodySize?: number | null;
+  /** How long a connection may be idle between requests (ms). Default 130,000. */
+  keepAliveTimeout?: number | null;
+  /** How long the head of a request may take from its first byte (ms); then 408. Default 30,000. */
+  requestHeadersTimeout?: number | null;
+  /** Requests of one connection that run at once when the client sends them ahead. Default 64. */
+  maxPipelinedRequests?: number;
+}
+
+/** What a WindhoverServer is made from. Source: Kestrel's KestrelServerOptions. */
+export interface ServerOptions {
+  /** Where to listen. Default `http://localhost:5000`. */
+  endpoints?: EndpointOptions[];
+  /** Limits of size, number and time. */
+  limits?: ServerLimits;
+  /** Whether answers carry a `Server` field where the application sets none. Default true. */
+  addServerHeader?: boolean;
+  /**
+   * Whether the server polls for a while before it sleeps, which more than halves a lone client's round
+   * trip: `'adaptive'` (default) only while requests come close together, a number always for so many
+   * microseconds, `false` never.
+   */
+  busyPoll?: 'adaptive' | number | false;
+}

@@ -1,0 +1,143 @@
+/**
+ * The contract between a server and an application: any server that fulfils it can carry any application.
+ * Source: ASP.NET Core's IServer and IHttpApplication.
+ */
+import type { FeatureCollection } from '../features/feature-collection.js';
+import { answerError } from '../http/error-response.js';
+import { invalidArgument, isBadHttpRequestError } from '../http/errors.js';
+import { HttpContext } from '../http/http-context.js';
+import { HttpRequestLifetimeFeature } from '../features/http-features.js';
+
+/** Accepts requests and gives each to an application as a collection of features. */
+export interface Server {
+  /** The server's own features, such as ServerAddressesFeature. */
+  readonly features: FeatureCollection;
+  /**
+   * Begins to accept requests.
+   *
+   * @param application - What answers them.
+   * @param signal - Gives the start up where it aborts in time.
+   * @returns Settles when requests are accepted, or rejects where that cannot be.
+   */
+  start<T>(application: HttpApplication<T>, signal?: AbortSignal): Promise<void>;
+  /**
+   * Stops accepting, lets the running requests end, then aborts what is left. May be called again.
+   *
+   * @param signal - Ends the wait for running requests when it aborts.
+   */
+  stop(signal?: AbortSignal): Promise<void>;
+}
+
+/**
+ * Answers requests. For every request a server calls `createContext`, `processRequest`, waits for what
+ * that returns, ends the answer where it was not ended, runs what was registered with onCompleted, and
+ * calls `disposeContext` exactly once. It must provide HttpRequestFeature and HttpResponseFeature, and
+ * HttpResponseBodyFeature for applications that write bodies.
+ *
+ * @typeParam T - What the application keeps about one request.
+ */
+export interface HttpApplication<T> {
+  /** Makes the context of one request from its features. */
+  createContext(features: FeatureCollection): T;
+  /**
+   * Answers one request. `undefined` means that it is done; a promise settles when it is. Where it throws
+   * or rejects, the server answers 500, or cuts off the answer that has started.
+   */
+  processRequest(context: T): void | Promise<void>;
+  /** The request is over. @param error - What `processRequest` failed with, if it did. */
+  disposeContext(context: T, error?: unknown): void;
+}
+
+/** Handles one request. A promise says that it goes on; no promise, that it is done. */
+export type RequestDelegate = (context: HttpContext) => void | Promise<void>;
+
+/** Hears of the failures of handlers; what it throws is dropped. */
+export type ErrorListener = (error: unknown, context: HttpContext) => void;
+
+/** How {@link createApplication} treats failures. */
+export interface ApplicationOptions {
+  /** Whether clients are told what went wrong: a page with the stack and the request. Default false. */
+  readonly development?: boolean;
+  /** Hears of every failure but bad requests and those of clients that have gone. Default: console.error. */
+  readonly onError?: ErrorListener;
+}
+
+/**
+ * Makes an application of one function. A failure answers 500 (a BadHttpRequestError its own status), or
+ * cuts off the answer that has started.
+ *
+ * @throws TypeError WH_ERR_INVALID_ARGUMENT where `delegate` is no function.
+ */
+export function createApplication(
+  delegate: RequestDelegate,
+  options: ApplicationOptions = {},
+): HttpApplication<HttpContext> {
+  if (typeof delegate !== 'function') throw invalidArgument('delegate', 'a function', delegate);
+  if (options.onError !== undefined && typeof options.onError !== 'function') {
+    throw invalidArgument('onError', 'a function', options.onError);
+  }
+  return new DelegateApplication(
+    delegate,
+    options.development ?? false,
+    options.onError ?? logError,
+  );
+}
+
+class DelegateApplication implements HttpApplication<HttpContext> {
+  constructor(
+    private readonly delegate: RequestDelegate,
+    private readonly development: boolean,
+    private readonly onError: ErrorListener,
+  ) {}
+
+  createContext(features: FeatureCollection): HttpContext {
+    return new HttpContext(features);
+  }
+
+  processRequest(context: HttpContext): void | Promise<void> {
+    try {
+      const result = this.delegate(context);
+      // Whatever else than a promise a handler returns says nothing.
+      if (typeof (result as { then?: unknown } | undefined)?.then !== 'function') return undefined;
+      return (result as Promise<void>).then(undefined, (error: unknown) =>
+        this.fail(context, error),
+      );
+    } catch (error) {
+      return this.fail(context, error);
+    }
+  }
+
+  disposeContext(context: HttpContext): void {
+    context._dispose();
+  }
+
+  private fail(context: HttpContext, error: unknown): void | Promise<void> {
+    if (!isClientsDoing(context, error)) this.report(context, error);
+    // What fails here as well goes to the server, which has the last word.
+    const answered = answerError(context, error, this.development);
+    if (answered === true) return undefined;
+    if (answered === false) throw error;
+    return answered.then((done) => {
+      if (!done) throw error;
+    });
+  }
+
+  private report(context: HttpContext, error: unknown): void {
+    try {
+      this.onError(error, context);
+    } catch {
+      // A listener that fails must not cost the client its answer.
+    }
+  }
+}
+
+/** Whether a failure needs no report: a bad request, or whatever broke because the client has gone. */
+function isClientsDoing(context: HttpContext, error: unknown): boolean {
+  if (isBadHttpRequestError(error)) return true;
+  return context.features.get(HttpRequestLifetimeFeature)?.requestAborted.aborted === true;
+}
+
+function logError(error: unknown, context: HttpContext): void {
+  const { method, rawTarget } = context.request;
+  console.error(`windhover: ${method} ${JSON.stringify(rawTarget)} failed:`, error);
+}

@@ -1,0 +1,93 @@
+/**
+ * The header fields of a request, read from its slot when somebody asks for them. The first change makes a
+ * copy, which then is what everybody reads.
+ */
+import type { HeaderDictionary } from '../../features/header-dictionary.js';
+import { HeaderMap } from '../../http/header-map.js';
+import type { NativeExchange } from '../../native/exchange.js';
+import { headerIds, headerNamesLower } from '../../native/generated/header-names.js';
+
+/** The numbers of known names in the spellings that programs use, so that none is lowered twice. */
+const idsBySpelling = new Map<string, number>(headerIds);
+/** A program uses few spellings; who makes them up at run time does not fill the memory. */
+const SPELLINGS_MAX = 1024;
+
+/** The number of a known name in any case; 0 where it is unknown. */
+function headerId(name: string): number {
+  const known = idsBySpelling.get(name);
+  if (known !== undefined) return known;
+  const id = headerIds.get(name.toLowerCase()) ?? 0;
+  if (idsBySpelling.size < SPELLINGS_MAX) idsBySpelling.set(name, id);
+  return id;
+}
+
+export class NativeRequestHeaders implements HeaderDictionary {
+  private copy: HeaderMap | undefined = undefined;
+
+  constructor(private readonly exchange: NativeExchange) {}
+
+  get size(): number {
+    return this.copy !== undefined ? this.copy.size : this.exchange.fieldCount();
+  }
+
+  get(name: string): string | undefined {
+    if (this.copy !== undefined) return this.copy.get(name);
+    const exchange = this.exchange;
+    const id = headerId(name);
+    const lower = id === 0 ? name.toLowerCase() : '';
+    let i = id === 0 ? exchange.findUnknown(lower, 0) : exchange.findKnown(id, 0);
+    if (i < 0) return undefined;
+    let value = exchange.fieldValue(i);
+    const separator = headerNamesLower[id] === 'cookie' ? '; ' : ', ';
+    for (;;) {
+      i = id === 0 ? exchange.findUnknown(lower, i + 1) : exchange.findKnown(id, i + 1);
+      if (i < 0) return value;
+      value += separator + exchange.fieldValue(i);
+    }
+  }
+
+  getAll(name: string): readonly string[] {
+    if (this.copy !== undefined) return this.copy.getAll(name);
+    const values: string[] = [];
+    for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
+      values.push(this.exchange.fieldValue(i));
+    }
+    return values;
+  }
+
+  has(name: string): boolean {
+    return this.copy !== undefined ? this.copy.has(name) : this.find(name, 0) >= 0;
+  }
+
+  set(name: string, value: string | number | readonly string[]): void {
+    this.own().set(name, value);
+  }
+
+  append(name: string, value: string | number): void {
+    this.own().append(name, value);
+  }
+
+  delete(name: string): boolean {
+    return this.own().delete(name);
+  }
+
+  *[Symbol.iterator](): Iterator<readonly [name: string, value: string]> {
+    if (this.copy !== undefined) {
+      yield* this.copy;
+      return;
+    }
+    const count = this.exchange.fieldCount();
+    for (let i = 0; i < count; i++) yield [this.exchange.fieldName(i), this.exchange.fieldValue(i)];
+  }
+
+  private find(name: string, from: number): number {
+    const id = headerId(name);
+    return id === 0
+      ? this.exchange.findUnknown(name.toLowerCase(), from)
+      : this.exchange.findKnown(id, from);
+  }
+
+  private own(): HeaderMap {
+    return (this.copy ??= HeaderMap.fromLines(this));
+  }
+}

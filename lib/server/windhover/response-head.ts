@@ -1,0 +1,97 @@
+/** The head of an answer, as the core takes it: header lines in one text, and what the core adds itself. */
+import { codedTypeError } from '../../http/errors.js';
+import type { HeaderMap } from '../../http/header-map.js';
+import { CommandFlag, ContentType } from '../../native/generated/shared-layout.js';
+
+/** What composeHead found. */
+export interface ComposedHead {
+  readonly flags: number;
+  /** Header lines with their CRLFs; before them the reason phrase, if the flags say so. */
+  readonly text: string;
+  /** The declared Content-Length; -1 where there is none. */
+  readonly contentLength: number;
+}
+
+/** The command flag of a content type that the core has ready; -1 for any other. */
+export function contentTypeFlag(contentType: string | undefined): number {
+  switch (contentType) {
+    case undefined:
+      return 0;
+    case 'text/plain; charset=utf-8':
+      return ContentType.TEXT << CommandFlag.CONTENT_TYPE_SHIFT;
+    case 'application/json; charset=utf-8':
+      return ContentType.JSON << CommandFlag.CONTENT_TYPE_SHIFT;
+    case 'text/html; charset=utf-8':
+      return ContentType.HTML << CommandFlag.CONTENT_TYPE_SHIFT;
+    case 'application/octet-stream':
+      return ContentType.BYTES << CommandFlag.CONTENT_TYPE_SHIFT;
+    default:
+      return -1;
+  }
+}
+
+/**
+ * Composes the head. Framing is the core's: Content-Length goes to it as a number, Connection as a wish to
+ * close, and Transfer-Encoding cannot be set.
+ *
+ * @param contentType - Used where the headers have no Content-Type.
+ * @throws TypeError WH_ERR_INVALID_HEADER_NAME for Transfer-Encoding, WH_ERR_INVALID_HEADER_VALUE for a
+ * Content-Length that is no number or stands there twice.
+ */
+export function composeHead(
+  headers: HeaderMap | undefined,
+  reasonPhrase: string | undefined,
+  contentType: string | undefined,
+): ComposedHead {
+  let flags = 0;
+  let contentLength = -1;
+  let hasType = false;
+  let text = '';
+  if (reasonPhrase !== undefined) {
+    flags |= CommandFlag.HAS_REASON;
+    text = `${reasonPhrase}\r\n`;
+  }
+  for (const { name, lower, value } of headers?._lines ?? []) {
+    switch (lower) {
+      case 'content-length':
+        contentLength = parseLength(value, contentLength);
+        continue;
+      case 'transfer-encoding':
+        throw codedTypeError(
+          'WH_ERR_INVALID_HEADER_NAME',
+          'Transfer-Encoding is set by the server: an answer without Content-Length is chunked',
+        );
+      case 'connection':
+        if (/(?:^|[,\s])close(?:$|[,\s])/i.test(value)) {
+          flags |= CommandFlag.CLOSE;
+          continue;
+        }
+        break;
+      case 'date':
+        flags |= CommandFlag.HAS_DATE;
+        break;
+      case 'server':
+        flags |= CommandFlag.HAS_SERVER;
+        break;
+      case 'content-type':
+        hasType = true;
+        break;
+    }
+    text += `${name}: ${value}\r\n`;
+  }
+  if (!hasType && contentType !== undefined) {
+    const flag = contentTypeFlag(contentType);
+    if (flag >= 0) flags |= flag;
+    else text += `Content-Type: ${contentType}\r\n`;
+  }
+  return { flags, text, contentLength };
+}
+
+function parseLength(value: string, before: number): number {
+  const length = Number(value);
+  if (before < 0 && /^[0-9]+$/.test(value) && Number.isSafeInteger(length)) return length;
+  throw codedTypeError(
+    'WH_ERR_INVALID_HEADER_VALUE',
+    `Content-Length must be one whole number of bytes, not ${JSON.stringify(value)}`,
+  );
+}

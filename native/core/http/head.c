@@ -1,0 +1,123 @@
+#include "http/head.h"
+
+#include <string.h>
+
+#include "http/characters.h"
+#include "http/content_length.h"
+#include "http/field_list.h"
+#include "http/header_names.h"
+#include "http/host.h"
+#include "http/method.h"
+#include "http/request_line.h"
+#include "http/utf8.h"
+
+typedef struct field {
+  uint32_t name_offset, value_offset, value_length;
+  uint16_t name_length, id;
+} field;
+
+_Static_assert(sizeof(field) == WH_FIELD_SIZE, "the table's entry is this struct");
+
+static wh_refusal fail(wh_head_facts *facts, wh_refusal reason, unsigned status) {
+  facts->status = status;
+  return reason;
+}
+
+/* Takes white space off the end of a value; llhttp has taken it off the start. */
+static void trim(const uint8_t *slot, field *f) {
+  while (f->value_length > 0) {
+    uint8_t last = slot[f->value_offset + f->value_length - 1];
+    if (last != ' ' && last != '\t') return;
+    f->value_length--;
+  }
+}
+
+/* Whether a byte at or above 0x80 is among them, eight at a time. */
+static int has_high(const uint8_t *p, size_t n) {
+  uint64_t all = 0;
+  for (; n >= 8; p += 8, n -= 8) {
+    uint64_t word;
+    memcpy(&word, p, 8);
+    all |= word;
+  }
+  while (n-- > 0) all |= *p++;
+  return (all & UINT64_C(0x8080808080808080)) != 0;
+}
+
+static int host_fits_target(const wh_exchange *exchange, const field *host) {
+  const uint8_t *slot = exchange->slot;
+  uint32_t length = wh_slot_get32(exchange, WH_SLOT_AUTHORITY_LENGTH);
+  const uint8_t *value = slot + host->value_offset;
+  if (slot[WH_SLOT_TARGET_FORM] == WH_TARGET_ORIGIN || slot[WH_SLOT_TARGET_FORM] == WH_TARGET_ASTERISK) {
+    return 1;
+  }
+  return wh_host_matches_authority(value, host->value_length,
+                                   slot + wh_slot_get32(exchange, WH_SLOT_AUTHORITY_OFFSET), length,
+                                   slot[WH_SLOT_TARGET_SCHEME]);
+}
+
+wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *facts) {
+  uint8_t *slot = exchange->slot;
+  field host = {0};
+  unsigned lengths = 0, encodings = 0, hosts = 0;
+  memset(facts, 0, sizeof *facts);
+  for (uint32_t i = 0; i < fields; i++) {
+    field f;
+    uint8_t *entry = wh_slot_field(exchange, i);
+    memcpy(&f, entry, sizeof f);
+    const uint8_t *value = slot + f.value_offset;
+    trim(slot, &f);
+    f.id = wh_header_id(slot + f.name_offset, f.name_length);
+    memcpy(entry, &f, sizeof f);
+    if (has_high(value, f.value_length)) {
+      if (!wh_utf8_is_valid(value, f.value_length)) return fail(facts, WH_REFUSED_HEADER, 400);
+      facts->flags |= WH_REQUEST_FLAG_HIGH_BYTES;
+    }
+    switch (f.id) {
+    case WH_HEADER_HOST:
+      hosts++;
+      host = f;
+      if (!wh_host_is_valid(value, f.value_length)) return fail(facts, WH_REFUSED_HOST, 400);
+      break;
+    case WH_HEADER_CONTENT_LENGTH:
+      lengths++;
+      if (wh_content_length_parse(value, f.value_length, &facts->content_length) != 0) {
+        return fail(facts, WH_REFUSED_CONTENT_LENGTH, 400);
+      }
+      break;
+    case WH_HEADER_TRANSFER_ENCODING:
+      encodings++;
+      if (!wh_transfer_encoding_is_chunked(value, f.value_length)) {
+        return fail(facts, WH_REFUSED_TRANSFER_ENCODING, 400);
+      }
+      break;
+    case WH_HEADER_CONNECTION: facts->connection |= wh_connection_parse(value, f.value_length); break;
+    case WH_HEADER_EXPECT:
+      if (exchange->minor_version == 0) break; /* RFC 9110 10.1.1: ignored on HTTP/1.0 */
+      if (!wh_expect_is_continue(value, f.value_length)) {
+        return fail(facts, WH_REFUSED_EXPECTATION, 417);
+      }
+      facts->expect_continue = 1;
+      break;
+    default: break;
+    }
+  }
+  if (hosts > 1 || (hosts == 0 && exchange->minor_version == 1)) {
+    return fail(facts, WH_REFUSED_HOST, 400);
+  }
+  if (hosts == 1 && !host_fits_target(exchange, &host)) return fail(facts, WH_REFUSED_HOST, 400);
+  if (lengths > 1) return fail(facts, WH_REFUSED_CONTENT_LENGTH, 400);
+  if (encodings > 1 || (encodings == 1 && (lengths == 1 || exchange->minor_version == 0))) {
+    return fail(facts, WH_REFUSED_TRANSFER_ENCODING, 400);
+  }
+  uint8_t method = slot[WH_SLOT_METHOD];
+  if (exchange->minor_version == 0 && lengths == 0 &&
+      (method == WH_METHOD_POST || method == WH_METHOD_PUT)) {
+    return fail(facts, WH_REFUSED_LENGTH_REQUIRED, 400);
+  }
+  if (encodings == 1) facts->flags |= WH_REQUEST_FLAG_CHUNKED | WH_REQUEST_FLAG_HAS_BODY;
+  if (facts->content_length > 0) facts->flags |= WH_REQUEST_FLAG_HAS_BODY;
+  if (facts->connection & WH_CONNECTION_UPGRADE) facts->flags |= WH_REQUEST_FLAG_UPGRADE;
+  if (facts->expect_continue) facts->flags |= WH_REQUEST_FLAG_EXPECT_CONTINUE;
+  return 0;
+}

@@ -1,0 +1,470 @@
+/*
+ * Answers out. Framing is decided here: Content-Length, chunked, or the end of the connection (RFC 9112
+ * section 6). An answer ordered before its turn, while an earlier request of the same connection is
+ * unanswered, is copied and waits.
+ */
+#include <string.h>
+
+#include "base/memory.h"
+#include "http/http1_session.h"
+#include "http/status.h"
+
+/* The largest body that is composed together with its head; more goes behind it in pieces. */
+#define COMPOSED_BODY 16384U
+#define BODY_PIECE 32768U
+/* More than status line, Date, Server, Content-Type, framing and Connection take together. */
+#define HEAD_OVERHEAD 512U
+
+typedef enum pending_kind { PENDING_RESPOND, PENDING_START, PENDING_WRITE, PENDING_END } pending_kind;
+
+/* Something ordered before its turn; its bytes stand behind it. */
+struct wh_pending {
+  wh_pending *next;
+  pending_kind kind;
+  wh_answer answer;
+  uint8_t bytes[];
+};
+
+#define LITERAL(out, text) (memcpy((out), (text), sizeof(text) - 1), (out) + sizeof(text) - 1)
+
+static uint8_t *put(uint8_t *out, const void *data, size_t length) {
+  memcpy(out, data, length);
+  return out + length;
+}
+
+static uint8_t *put_decimal(uint8_t *out, uint64_t value) {
+  uint8_t digits[20];
+  size_t n = sizeof digits;
+  do {
+    digits[--n] = (uint8_t)('0' + value % 10);
+    value /= 10;
+  } while (value != 0);
+  return put(out, digits + n, sizeof digits - n);
+}
+
+static uint8_t *put_hex(uint8_t *out, size_t value) {
+  uint8_t digits[16];
+  size_t n = sizeof digits;
+  do {
+    digits[--n] = (uint8_t)"0123456789abcdef"[value & 15];
+    value >>= 4;
+  } while (value != 0);
+  return put(out, digits + n, sizeof digits - n);
+}
+
+static uint8_t *put_status_line(uint8_t *out, const wh_answer *answer, const uint8_t **head,
+                                size_t *head_length) {
+  if (!(answer->flags & WH_COMMAND_FLAG_HAS_REASON)) {
+    if (answer->status == 200) return LITERAL(out, "HTTP/1.1 200 OK\r\n");
+    size_t length;
+    const char *line = wh_status_line(answer->status, &length);
+    if (line != NULL) return put(out, line, length);
+  }
+  out = LITERAL(out, "HTTP/1.1 ");
+  out = put_decimal(out, answer->status);
+  *out++ = ' ';
+  if (answer->flags & WH_COMMAND_FLAG_HAS_REASON) {
+    /* The header block starts with the phrase and its CRLF. */
+    const uint8_t *end = memchr(*head, '\n', *head_length);
+    size_t length = end == NULL ? 0 : (size_t)(end - *head) + 1;
+    out = put(out, *head, length);
+    *head += length;
+    *head_length -= length;
+    if (end != NULL) return out;
+  }
+  return LITERAL(out, "\r\n");
+}
+
+static uint8_t *put_content_type(uint8_t *out, unsigned flags) {
+  switch (flags >> WH_COMMAND_FLAG_CONTENT_TYPE_SHIFT & 15) {
+  case WH_CONTENT_TYPE_TEXT: return LITERAL(out, "Content-Type: text/plain; charset=utf-8\r\n");
+  case WH_CONTENT_TYPE_JSON: return LITERAL(out, "Content-Type: application/json; charset=utf-8\r\n");
+  case WH_CONTENT_TYPE_HTML: return LITERAL(out, "Content-Type: text/html; charset=utf-8\r\n");
+  case WH_CONTENT_TYPE_BYTES: return LITERAL(out, "Content-Type: application/octet-stream\r\n");
+  default: return out;
+  }
+}
+
+static uint8_t *put_date_and_server(uint8_t *out, const wh_http_service *service, unsigned flags) {
+  if (!(flags & (WH_COMMAND_FLAG_HAS_DATE | WH_COMMAND_FLAG_HAS_SERVER))) {
+    return put(out, service->date_block, service->date_block_length);
+  }
+  if (!(flags & WH_COMMAND_FLAG_HAS_DATE)) {
+    out = put(out, service->date_block, service->date_length);
+  }
+  if (!(flags & WH_COMMAND_FLAG_HAS_SERVER)) {
+    out = put(out, service->date_block + service->date_length,
+              service->date_block_length - service->date_length);
+  }
+  return out;
+}
+
+/* RFC 9110 section 6.4.1: these have no content, and 1xx and 204 no Content-Length either. */
+static int status_has_no_body(unsigned status) {
+  return status < 200 || status == 204 || status == 205 || status == 304;
+}
+
+/*
+ * The head, with everything but the empty line. `framing` says how the body's end will be known.
+ */
+typedef enum framing { FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_NONE } framing;
+
+static uint8_t *put_head(uint8_t *out, wh_http1 *session, wh_exchange *exchange,
+                         const wh_answer *answer, framing how, uint64_t content_length) {
+  const uint8_t *head = answer->head;
+  size_t head_length = answer->head_length;
+  out = put_status_line(out, answer, &head, &head_length);
+  out = put_content_type(out, answer->flags);
+  out = put(out, head, head_length);
+  out = put_date_and_server(out, session->service, answer->flags);
+  if (how == FRAMING_LENGTH) {
+    out = LITERAL(out, "Content-Length: ");
+    out = put_decimal(out, content_length);
+    out = LITERAL(out, "\r\n");
+  } else if (how == FRAMING_CHUNKED) {
+    out = LITERAL(out, "Transfer-Encoding: chunked\r\n");
+  }
+  if (answer->flags & WH_COMMAND_FLAG_CLOSE || session->service->stopping || session->eof ||
+      how == FRAMING_CLOSE) {
+    exchange->close = 1;
+  }
+  if (exchange->close) out = LITERAL(out, "Connection: close\r\n");
+  else if (exchange->minor_version == 0) out = LITERAL(out, "Connection: keep-alive\r\n");
+  return LITERAL(out, "\r\n");
+}
+
+static void append_body(wh_http1 *session, const uint8_t *data, size_t length) {
+  while (length > 0) {
+    size_t piece = length < BODY_PIECE ? length : BODY_PIECE;
+    session->service->transport->append(session->connection, data, piece);
+    data += piece;
+    length -= piece;
+  }
+}
+
+static void drop_pinned(wh_http1 *session, const wh_answer *answer) {
+  if (answer->flags & WH_COMMAND_FLAG_PINNED) {
+    session->service->receiver->release_pinned(session->service->user, answer->pinned_id);
+  }
+}
+
+/* --- what is sent when it is the exchange's turn --- */
+
+static void send_respond(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer) {
+  const wh_transport *transport = session->service->transport;
+  int no_body = status_has_no_body(answer->status);
+  size_t body_length = no_body || exchange->head_only ? 0 : answer->body_length;
+  int pinned = (answer->flags & WH_COMMAND_FLAG_PINNED) != 0;
+  size_t composed = pinned || body_length > COMPOSED_BODY ? 0 : body_length;
+  framing how = answer->status == 205 || !no_body ? FRAMING_LENGTH : FRAMING_NONE;
+  uint8_t *start = transport->reserve(session->connection, HEAD_OVERHEAD + answer->head_length + composed);
+  if (start == NULL) {
+    drop_pinned(session, answer);
+    return;
+  }
+  uint8_t *out =
+      put_head(start, session, exchange, answer, how, no_body ? 0 : answer->body_length);
+  if (composed > 0) out = put(out, answer->body, composed);
+  transport->commit(session->connection, (size_t)(out - start));
+  exchange->started = 1;
+  exchange->ended = 1;
+  if (pinned) {
+    if (body_length > 0) transport->append_pinned(session->connection, answer->pinned_id, body_length);
+    else drop_pinned(session, answer);
+  } else if (composed < body_length) {
+    append_body(session, answer->body, body_length);
+  }
+  wh_http1_answered(session, exchange);
+}
+
+static void send_start(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer) {
+  const wh_transport *transport = session->service->transport;
+  framing how = FRAMING_CHUNKED;
+  exchange->no_body = status_has_no_body(answer->status);
+  if (exchange->no_body) {
+    how = FRAMING_NONE;
+  } else if (answer->flags & WH_COMMAND_FLAG_HAS_LENGTH) {
+    how = FRAMING_LENGTH;
+    exchange->has_length = 1;
+    exchange->response_left = answer->content_length;
+  } else if (exchange->head_only) {
+    how = FRAMING_NONE; /* the length that GET would have is not known */
+  } else if (exchange->minor_version == 0) {
+    how = FRAMING_CLOSE;
+  }
+  exchange->chunked = how == FRAMING_CHUNKED;
+  uint8_t *start = transport->reserve(session->connection, HEAD_OVERHEAD + answer->head_length);
+  if (start == NULL) return;
+  uint8_t *out = put_head(start, session, exchange, answer, how, answer->content_length);
+  transport->commit(session->connection, (size_t)(out - start));
+}
+
+static void send_write(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer) {
+  const wh_transport *transport = session->service->transport;
+  size_t length = answer->body_length;
+  if (length == 0 || exchange->head_only || exchange->no_body) {
+    drop_pinned(session, answer);
+    return;
+  }
+  if (exchange->has_length) {
+    /* The application's side refuses what is too much; this is the second lock. */
+    if (length > exchange->response_left) {
+      drop_pinned(session, answer);
+      transport->close(session->connection, 1);
+      return;
+    }
+    exchange->response_left -= length;
+  }
+  if (exchange->chunked) {
+    uint8_t *start = transport->reserve(session->connection, 18);
+    if (start == NULL) {
+      drop_pinned(session, answer);
+      return;
+    }
+    uint8_t *out = put_hex(start, length);
+    out = LITERAL(out, "\r\n");
+    transport->commit(session->connection, (size_t)(out - start));
+  }
+  if (answer->flags & WH_COMMAND_FLAG_PINNED) {
+    transport->append_pinned(session->connection, answer->pinned_id, length);
+  } else {
+    append_body(session, answer->body, length);
+  }
+  if (exchange->chunked) transport->append(session->connection, "\r\n", 2);
+}
+
+static void send_end(wh_http1 *session, wh_exchange *exchange) {
+  const wh_transport *transport = session->service->transport;
+  exchange->ended = 1;
+  if (exchange->has_length && exchange->response_left > 0 && !exchange->head_only) {
+    transport->close(session->connection, 1); /* too few bytes: the client must see that it is cut */
+  } else if (exchange->chunked) {
+    transport->append(session->connection, "0\r\n\r\n", 5);
+  }
+  wh_http1_answered(session, exchange);
+}
+
+/* --- before its turn --- */
+
+static void postpone(wh_http1 *session, wh_exchange *exchange, pending_kind kind,
+                     const wh_answer *answer) {
+  int pinned = (answer->flags & WH_COMMAND_FLAG_PINNED) != 0;
+  size_t body = pinned ? 0 : answer->body_length;
+  wh_pending *pending = wh_alloc(sizeof *pending + answer->head_length + body);
+  if (pending == NULL) {
+    drop_pinned(session, answer);
+    session->service->transport->close(session->connection, 1);
+    return;
+  }
+  pending->next = NULL;
+  pending->kind = kind;
+  pending->answer = *answer;
+  if (answer->head_length > 0) memcpy(pending->bytes, answer->head, answer->head_length);
+  if (body > 0) memcpy(pending->bytes + answer->head_length, answer->body, body);
+  pending->answer.head = pending->bytes;
+  pending->answer.body = pinned ? NULL : pending->bytes + answer->head_length;
+  if (exchange->pending_last != NULL) exchange->pending_last->next = pending;
+  else exchange->pending_first = pending;
+  exchange->pending_last = pending;
+}
+
+void wh_http1_drop_pending(wh_http_service *service, wh_exchange *exchange) {
+  wh_pending *pending = exchange->pending_first;
+  exchange->pending_first = exchange->pending_last = NULL;
+  while (pending != NULL) {
+    wh_pending *next = pending->next;
+    if (pending->answer.flags & WH_COMMAND_FLAG_PINNED) {
+      service->receiver->release_pinned(service->user, pending->answer.pinned_id);
+    }
+    wh_free(pending);
+    pending = next;
+  }
+}
+
+static void send_kind(wh_http1 *session, wh_exchange *exchange, pending_kind kind,
+                      const wh_answer *answer) {
+  switch (kind) {
+  case PENDING_RESPOND: send_respond(session, exchange, answer); break;
+  case PENDING_START: send_start(session, exchange, answer); break;
+  case PENDING_WRITE: send_write(session, exchange, answer); break;
+  case PENDING_END: send_end(session, exchange); break;
+  }
+}
+
+void wh_http1_send_pending(wh_http1 *session, wh_exchange *exchange) {
+  while (exchange->pending_first != NULL) {
+    wh_pending *pending = exchange->pending_first;
+    exchange->pending_first = pending->next;
+    if (pending->next == NULL) exchange->pending_last = NULL;
+    pending_kind kind = pending->kind;
+    send_kind(session, exchange, kind, &pending->answer);
+    wh_free(pending);
+    /* That was the end of it: the exchange may be another connection's by now. */
+    if (kind == PENDING_RESPOND || kind == PENDING_END) return;
+  }
+}
+
+/* --- the protocol's table --- */
+
+static void order(wh_exchange *exchange, pending_kind kind, const wh_answer *answer) {
+  wh_http1 *session = exchange->owner;
+  if (session->first == exchange && exchange->pending_first == NULL) {
+    send_kind(session, exchange, kind, answer);
+  } else {
+    postpone(session, exchange, kind, answer);
+  }
+}
+
+static void http1_respond(wh_exchange *exchange, const wh_answer *answer) {
+  exchange->started = 1;
+  exchange->end_ordered = 1;
+  order(exchange, PENDING_RESPOND, answer);
+}
+
+static void http1_start(wh_exchange *exchange, const wh_answer *answer) {
+  exchange->started = 1;
+  order(exchange, PENDING_START, answer);
+}
+
+static void http1_write(wh_exchange *exchange, const wh_answer *answer) {
+  order(exchange, PENDING_WRITE, answer);
+}
+
+static void http1_end(wh_exchange *exchange) {
+  static const wh_answer nothing;
+  exchange->end_ordered = 1;
+  order(exchange, PENDING_END, &nothing);
+}
+
+static void http1_inform(wh_exchange *exchange, const wh_answer *answer) {
+  wh_http1 *session = exchange->owner;
+  if (session->first != exchange || exchange->started || exchange->minor_version == 0) return;
+  const wh_transport *transport = session->service->transport;
+  uint8_t *start = transport->reserve(session->connection, HEAD_OVERHEAD + answer->head_length);
+  if (start == NULL) return;
+  const uint8_t *head = answer->head;
+  size_t head_length = answer->head_length;
+  uint8_t *out = put_status_line(start, answer, &head, &head_length);
+  out = put(out, head, head_length);
+  out = LITERAL(out, "\r\n");
+  transport->commit(session->connection, (size_t)(out - start));
+}
+
+void wh_http1_send_continue(wh_http1 *session, wh_exchange *exchange) {
+  if (!exchange->continue_due || exchange->started || session->first != exchange) return;
+  exchange->continue_due = 0;
+  static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+  session->service->transport->append(session->connection, line, sizeof line - 1);
+}
+
+static void http1_read(wh_exchange *exchange, int on) {
+  wh_http1 *session = exchange->owner;
+  exchange->body_wanted = on != 0;
+  if (exchange->body_done || session->parsing != exchange) return;
+  if (on) wh_http1_send_continue(session, exchange);
+  session->service->transport->read(session->connection, on);
+}
+
+static void http1_notify_room(wh_exchange *exchange) {
+  wh_http1 *session = exchange->owner;
+  session->service->transport->notify_room(session->connection);
+}
+
+static void http1_abort(wh_exchange *exchange) {
+  wh_http1 *session = exchange->owner;
+  exchange->aborted = 1; /* the application did it: nobody has to tell it */
+  session->over = 1;
+  session->service->transport->close(session->connection, 1);
+}
+
+/* An application that is done without an answer leaves the client nothing to wait for. */
+static void http1_released(wh_exchange *exchange) {
+  wh_http1 *session = exchange->owner;
+  if (exchange->end_ordered || session->over) return;
+  session->over = 1;
+  session->service->transport->close(session->connection, 1);
+}
+
+const wh_protocol wh_http1_protocol = {
+    .respond = http1_respond,
+    .start = http1_start,
+    .write = http1_write,
+    .end = http1_end,
+    .inform = http1_inform,
+    .read = http1_read,
+    .notify_room = http1_notify_room,
+    .abort = http1_abort,
+    .released = http1_released,
+};
+
+void wh_http1_room(wh_http1 *session) {
+  wh_exchange *exchange = session->first;
+  if (exchange != NULL && !exchange->released) {
+    session->service->receiver->room(session->service->user, exchange);
+  }
+}
+
+/* --- the end of an answer --- */
+
+/* Ends the connection once everything is sent. What still runs on it is told. */
+static void end_connection(wh_http1 *session) {
+  wh_http_service *service = session->service;
+  int unread = session->state == STATE_LENGTH || session->state == STATE_CHUNKED ||
+               session->rest_length > 0 || session->refusal_status != 0;
+  session->over = 1;
+  session->state = STATE_CLOSED;
+  service->transport->finish(session->connection, unread);
+}
+
+void wh_http1_answered(wh_http1 *session, wh_exchange *exchange) {
+  wh_http_service *service = session->service;
+  int close = exchange->close;
+  wh_http_service_answered(service, exchange);
+  session->first = exchange->next;
+  if (session->first == NULL) session->last = NULL;
+  session->running--;
+  exchange->next = NULL;
+  exchange->owner = NULL;
+  if (session->parsing == exchange) {
+    /* Its body is not all here, and nobody will want the rest. */
+    session->parsing = NULL;
+    session->draining = 1;
+    if (exchange->continue_due) close = 1; /* whether the body comes is anybody's guess */
+    else service->transport->read(session->connection, 1);
+  }
+  if (exchange->wants_ended) service->receiver->ended(service->user, exchange);
+  if (exchange->released) wh_exchange_give(service->pool, exchange);
+  if (close) {
+    if (!session->over) end_connection(session);
+    return;
+  }
+  if (session->first != NULL) {
+    wh_http1_send_pending(session, session->first);
+    return;
+  }
+  service->transport->hold(session->connection, 0);
+  if (session->refusal_status != 0) {
+    wh_http1_write_refusal(session);
+  } else if (session->eof && session->rest_length == 0 && session->state != STATE_WAIT) {
+    end_connection(session);
+  } else if (session->state == STATE_WAIT && !session->waiting_head) {
+    session->state = STATE_LINE;
+  }
+}
+
+void wh_http1_write_refusal(wh_http1 *session) {
+  unsigned status = session->refusal_status;
+  wh_answer answer = {.status = status, .flags = WH_COMMAND_FLAG_CLOSE};
+  static const char options[] = "Allow: OPTIONS\r\n", connect[] = "Allow: CONNECT\r\n";
+  if (status == 405 && (session->allow_options || session->allow_connect)) {
+    answer.head = (const uint8_t *)(session->allow_options ? options : connect);
+    answer.head_length = sizeof options - 1;
+  }
+  wh_exchange none = {.minor_version = 1};
+  uint8_t *start = session->service->transport->reserve(session->connection, HEAD_OVERHEAD);
+  if (start == NULL) return;
+  uint8_t *out = put_head(start, session, &none, &answer, FRAMING_LENGTH, 0);
+  session->service->transport->commit(session->connection, (size_t)(out - start));
+  end_connection(session);
+  session->refusal_status = 0;
+}

@@ -1,0 +1,62 @@
+/* What http1.c (requests in) and http1_answer.c (answers out) share. Private to the two. */
+#ifndef WH_HTTP_HTTP1_SESSION_H
+#define WH_HTTP_HTTP1_SESSION_H
+
+#include <llhttp.h>
+#include <stdint.h>
+
+#include "http/chunked.h"
+#include "http/http1.h"
+
+typedef enum wh_http1_state {
+  STATE_LINE,    /* before or in a request line */
+  STATE_FIELDS,  /* in the header lines */
+  STATE_WAIT,    /* a parsed request, or the next bytes, wait for earlier requests to be answered */
+  STATE_LENGTH,  /* in a body with Content-Length */
+  STATE_CHUNKED, /* in a chunked body */
+  STATE_CLOSED   /* nothing more is read */
+} wh_http1_state;
+
+struct wh_http1 {
+  wh_http_service *service;
+  void *connection;
+  uint64_t number;
+  uint32_t *requests;
+  wh_exchange *first, *last;  /* dispatched and not answered, in order */
+  wh_exchange *parsing;       /* whose head or body is being received */
+  size_t running;             /* exchanges from first to last */
+  uint8_t *rest;              /* received, not parsed yet */
+  size_t rest_length;
+  uint64_t body_left;         /* of STATE_LENGTH */
+  uint64_t drained;           /* bytes of an unwanted body thrown away */
+  const uint8_t *chunk_start; /* while parsing fields: the bytes of this round ... */
+  size_t raw_used;            /* ... go behind these, which are in the slot already */
+  size_t fields_start;        /* raw bytes of blank lines and request line, before the fields */
+  uint32_t fields;            /* field lines so far */
+  uint16_t refusal_status;    /* a refusal that waits for earlier answers */
+  uint8_t state;
+  uint8_t waiting_head : 1; /* STATE_WAIT: `parsing` is to be dispatched */
+  uint8_t keep_alive : 1;   /* of the request being parsed */
+  uint8_t draining : 1;     /* the body being received belongs to nobody any more */
+  uint8_t eof : 1;          /* the peer has ended its side */
+  uint8_t over : 1;         /* the connection ends; nothing more is written */
+  uint8_t in_value : 1;     /* the last span was of a value */
+  uint8_t allow_options : 1, allow_connect : 1; /* which Allow a 405 carries */
+  llhttp_t parser;
+  wh_chunked chunked;
+};
+
+extern const wh_protocol wh_http1_protocol;
+
+/* The answer of `exchange`, which is the first of its session, is out. May end the connection. */
+void wh_http1_answered(wh_http1 *session, wh_exchange *exchange);
+/* Writes the refusal that is noted, once no earlier answer is due. */
+void wh_http1_write_refusal(wh_http1 *session);
+/* Forgets answers that were ordered before their turn. */
+void wh_http1_drop_pending(wh_http_service *service, wh_exchange *exchange);
+/* Sends what was ordered before its turn; the exchange is the first now. */
+void wh_http1_send_pending(wh_http1 *session, wh_exchange *exchange);
+/* 100 Continue, if the client waits for it. */
+void wh_http1_send_continue(wh_http1 *session, wh_exchange *exchange);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * What the HTTP protocols are given by the server that runs them: limits, a transport below (bytes
+ * out), a receiver above (requests in), and what all connections share. HTTP knows neither sockets
+ * nor applications; it knows this.
+ */
+#ifndef WH_HTTP_SERVICE_H
+#define WH_HTTP_SERVICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http/exchange.h"
+
+/* The connection below, as far as a protocol needs it. `connection` is opaque. See net/connection.h. */
+typedef struct wh_transport {
+  uint8_t *(*reserve)(void *connection, size_t size);
+  void (*commit)(void *connection, size_t size);
+  void (*append)(void *connection, const void *data, size_t length);
+  void (*append_pinned)(void *connection, uint32_t id, size_t length);
+  void (*notify_room)(void *connection);
+  void (*hold)(void *connection, int on);  /* more answers are expected in this turn */
+  void (*read)(void *connection, int on);
+  void (*finish)(void *connection, int linger);
+  void (*close)(void *connection, int reset);
+} wh_transport;
+
+/* Why a request was refused. Source of statuses: kestrel.md A6. */
+typedef enum wh_refusal {
+  WH_REFUSED_REQUEST_LINE = 1,
+  WH_REFUSED_METHOD_FOR_TARGET,
+  WH_REFUSED_VERSION,
+  WH_REFUSED_REQUEST_LINE_TOO_LONG,
+  WH_REFUSED_HEADER,
+  WH_REFUSED_HEADERS_TOO_LARGE,
+  WH_REFUSED_TOO_MANY_HEADERS,
+  WH_REFUSED_HOST,
+  WH_REFUSED_CONTENT_LENGTH,
+  WH_REFUSED_TRANSFER_ENCODING,
+  WH_REFUSED_LENGTH_REQUIRED,
+  WH_REFUSED_EXPECTATION,
+  WH_REFUSED_CHUNK,
+  WH_REFUSED_BODY_TOO_LARGE,
+  WH_REFUSED_TLS_ON_CLEARTEXT,
+  WH_REFUSED_HEADERS_TIMEOUT,
+  WH_REFUSED_NO_MEMORY,
+  WH_REFUSAL_COUNT
+} wh_refusal;
+
+/* The server above. `data` stands in the loop's arena. */
+typedef struct wh_receiver {
+  void (*request)(void *user, wh_exchange *exchange);
+  void (*body)(void *user, wh_exchange *exchange, const uint8_t *data, size_t length);
+  void (*body_end)(void *user, wh_exchange *exchange);
+  /* The client is gone (status 0) or its body was refused; nothing that is answered arrives. */
+  void (*aborted)(void *user, wh_exchange *exchange, unsigned status);
+  void (*room)(void *user, wh_exchange *exchange);
+  void (*ended)(void *user, wh_exchange *exchange);
+  void (*refused)(void *user, wh_refusal reason, unsigned status);
+  /* A pinned buffer that will not be sent is no longer needed. */
+  void (*release_pinned)(void *user, uint32_t id);
+  /* Where in the arena data stands, as an offset. */
+  uint32_t (*arena_offset)(void *user, const uint8_t *data);
+  /* The bytes up to `end` must stay in the arena until the batch is over. */
+  void (*keep)(void *user, const uint8_t *end);
+} wh_receiver;
+
+typedef struct wh_http_limits {
+  uint32_t request_line_size;    /* bytes, with CRLF: maxRequestLineSize */
+  uint32_t headers_total_size;   /* bytes of all header lines: maxRequestHeadersTotalSize */
+  uint32_t header_count;         /* maxRequestHeaderCount */
+  uint32_t pipelined;            /* requests of one connection that run at once */
+  uint64_t request_body_size;    /* UINT64_MAX = none: maxRequestBodySize */
+} wh_http_limits;
+
+#define WH_DATE_BLOCK_SIZE 128
+
+/* Four buckets for each power of two of microseconds, from 1 µs to about a minute. */
+#define WH_LATENCY_BUCKETS 104
+
+typedef struct wh_http1 wh_http1;
+typedef struct wh_http1_shared wh_http1_shared;
+
+typedef struct wh_http_service {
+  wh_exchange_pool *pool;
+  const wh_transport *transport;
+  const wh_receiver *receiver;
+  void *user; /* of both */
+  wh_http_limits limits;
+  /* Ready-made header lines that every answer gets: Date, and Server unless turned off. */
+  uint8_t date_block[WH_DATE_BLOCK_SIZE];
+  size_t date_length, date_block_length;
+  int64_t date_second;
+  const char *server_name; /* value of Server; NULL = no such field */
+  uint8_t stopping;        /* answers say Connection: close */
+  wh_http1_shared *http1;  /* what HTTP/1 sessions start from */
+  wh_http1 *free_http1;    /* sessions that wait for a connection with something to do */
+  size_t free_http1_count;
+  uint64_t now_us; /* the server's clock, as of this turn's last look at it */
+  uint64_t requests, answers, refusals[WH_REFUSAL_COUNT];
+  uint64_t latency[WH_LATENCY_BUCKETS]; /* from dispatch to answer; wh_latency_bucket_limit */
+} wh_http_service;
+
+/* Brings the Date up to `unix_seconds`; costs a comparison while the second is the same. */
+void wh_http_service_tick(wh_http_service *service, int64_t unix_seconds);
+
+/* Counts an answer that is complete. */
+void wh_http_service_answered(wh_http_service *service, const wh_exchange *exchange);
+
+/* The first number of microseconds that is above bucket i. */
+uint64_t wh_latency_bucket_limit(size_t i);
+
+#endif

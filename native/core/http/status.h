@@ -1,0 +1,22 @@
+/* Status codes, their reason phrases and ready-made status lines (native/tables/status.txt). */
+#ifndef WH_HTTP_STATUS_H
+#define WH_HTTP_STATUS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "generated/status.h"
+
+/*
+ * The reason phrase ("Not Found"; not NUL-terminated); NULL and length 0 for a code that is not in
+ * the table.
+ */
+const char *wh_status_reason(unsigned status, size_t *length);
+
+/*
+ * The whole status line with its line end ("HTTP/1.1 200 OK\r\n"; not NUL-terminated); NULL and
+ * length 0 for a code that is not in the table.
+ */
+const char *wh_status_line(unsigned status, size_t *length);
+
+#endif

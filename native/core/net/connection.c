@@ -1,0 +1,449 @@
+#include "net/connection.h"
+
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#define OUTBOX_SIZE 65536U
+#define PARTS_PER_SEND 16
+
+/* A piece of the queue: own bytes behind the struct, or a pinned buffer. */
+struct wh_segment {
+  wh_segment *next;
+  size_t offset; /* bytes already sent */
+  size_t length;
+  uint32_t pinned_id;
+  uint8_t is_pinned;
+  uint8_t bytes[];
+};
+
+static const wh_stream_events stream_events;
+
+static void add_todo(wh_connection *connection) {
+  if (connection->todo) return;
+  connection->todo = 1;
+  connection->todo_next = connection->outbox->todo;
+  connection->outbox->todo = connection;
+}
+
+int wh_outbox_init(wh_outbox *outbox, wh_loop *loop, const wh_pinned_source *pinned, void *user) {
+  memset(outbox, 0, sizeof *outbox);
+  outbox->loop = loop;
+  outbox->pinned = pinned;
+  outbox->pinned_user = user;
+  outbox->buffer = wh_alloc(OUTBOX_SIZE);
+  if (outbox->buffer == NULL) return WH_ERR_NO_MEMORY;
+  outbox->size = OUTBOX_SIZE;
+  return WH_OK;
+}
+
+void wh_outbox_free(wh_outbox *outbox) {
+  wh_free(outbox->buffer);
+  outbox->buffer = NULL;
+}
+
+wh_connection *wh_connection_open(wh_outbox *outbox, int fd, const wh_address *peer,
+                                  const wh_connection_events *events) {
+  wh_connection *connection = wh_zalloc(sizeof *connection);
+  if (connection == NULL) {
+    close(fd);
+    return NULL;
+  }
+  wh_stream_open(&connection->stream, outbox->loop, fd, &stream_events);
+  connection->outbox = outbox;
+  connection->events = events;
+  connection->peer = *peer;
+  connection->number = ++outbox->next_number;
+  connection->reading = 1;
+  connection->next = outbox->connections;
+  if (connection->next != NULL) connection->next->previous = connection;
+  outbox->connections = connection;
+  outbox->count++;
+  /* The system learns of it at the end of the turn: a connection that is served and closed within
+     the turn never costs that call. */
+  add_todo(connection);
+  return connection;
+}
+
+/* --- the queue --- */
+
+static void drop_segment(wh_connection *connection, wh_segment *segment) {
+  wh_outbox *outbox = connection->outbox;
+  if (segment->is_pinned) outbox->pinned->release(outbox->pinned_user, segment->pinned_id);
+  wh_free(segment);
+}
+
+static void drop_queue(wh_connection *connection) {
+  wh_segment *segment = connection->first;
+  connection->first = connection->last = NULL;
+  connection->queued = 0;
+  while (segment != NULL) {
+    wh_segment *next = segment->next;
+    drop_segment(connection, segment);
+    segment = next;
+  }
+}
+
+static void link_segment(wh_connection *connection, wh_segment *segment) {
+  segment->next = NULL;
+  if (connection->last != NULL) connection->last->next = segment;
+  else connection->first = segment;
+  connection->last = segment;
+  connection->queued += segment->length - segment->offset;
+}
+
+static int queue_bytes(wh_connection *connection, const uint8_t *data, size_t length) {
+  if (length == 0) return WH_OK;
+  wh_segment *segment = wh_alloc(sizeof *segment + length);
+  if (segment == NULL) return WH_ERR_NO_MEMORY;
+  segment->offset = 0;
+  segment->length = length;
+  segment->is_pinned = 0;
+  memcpy(segment->bytes, data, length);
+  link_segment(connection, segment);
+  return WH_OK;
+}
+
+static void update_interest(wh_connection *connection) {
+  unsigned interest = (connection->reading || connection->lingering ? WH_READ : 0) |
+                      (connection->first != NULL ? WH_WRITE : 0);
+  if (wh_stream_want(&connection->stream, interest) != WH_OK) wh_connection_close(connection, 1);
+}
+
+/* Takes sent bytes off the front of the queue. */
+static void advance_queue(wh_connection *connection, size_t sent) {
+  connection->queued -= sent;
+  while (connection->first != NULL) {
+    wh_segment *segment = connection->first;
+    size_t rest = segment->length - segment->offset;
+    if (sent < rest) {
+      segment->offset += sent;
+      return;
+    }
+    sent -= rest;
+    connection->first = segment->next;
+    if (connection->first == NULL) connection->last = NULL;
+    drop_segment(connection, segment);
+  }
+}
+
+/* Where a segment's unsent bytes stand; -1 if its pinned buffer is gone. */
+static int locate_segment(wh_connection *connection, const wh_segment *segment, struct iovec *part) {
+  const uint8_t *data = segment->bytes;
+  size_t length = segment->length;
+  if (segment->is_pinned) {
+    wh_outbox *outbox = connection->outbox;
+    if (outbox->pinned->locate(outbox->pinned_user, segment->pinned_id, &data, &length) != 0 ||
+        length < segment->length) {
+      return -1;
+    }
+  }
+  part->iov_base = (void *)(data + segment->offset);
+  part->iov_len = segment->length - segment->offset;
+  return 0;
+}
+
+static void all_sent(wh_connection *connection) {
+  if (!connection->finishing || connection->closed) return;
+  if (!connection->linger || connection->eof) {
+    wh_connection_close(connection, 0);
+  } else if (!connection->lingering) {
+    connection->lingering = 1;
+    wh_stream_finish(&connection->stream);
+  }
+}
+
+static void send_queue(wh_connection *connection) {
+  while (connection->first != NULL) {
+    struct iovec parts[PARTS_PER_SEND];
+    int count = 0;
+    size_t total = 0;
+    for (wh_segment *s = connection->first; s != NULL && count < PARTS_PER_SEND; s = s->next) {
+      if (locate_segment(connection, s, &parts[count]) != 0) {
+        wh_connection_close(connection, 1);
+        return;
+      }
+      total += parts[count++].iov_len;
+    }
+    ssize_t sent = wh_stream_writev(&connection->stream, parts, count);
+    if (sent < 0) {
+      wh_connection_close(connection, 0);
+      return;
+    }
+    connection->outbox->bytes_sent += (uint64_t)sent;
+    advance_queue(connection, (size_t)sent);
+    if ((size_t)sent < total) break; /* the system is full: on_room goes on */
+  }
+}
+
+/* Moves what is composed for the owner into its queue. */
+static void queue_composed(wh_outbox *outbox) {
+  wh_connection *owner = outbox->owner;
+  size_t length = outbox->used;
+  outbox->owner = NULL;
+  outbox->used = 0;
+  if (queue_bytes(owner, outbox->buffer, length) != WH_OK) wh_connection_close(owner, 1);
+}
+
+void wh_connection_flush(wh_connection *connection) {
+  wh_outbox *outbox = connection->outbox;
+  if (connection->closed) {
+    if (outbox->owner == connection) {
+      outbox->owner = NULL;
+      outbox->used = 0;
+    }
+    return;
+  }
+  if (outbox->owner == connection && outbox->used > 0) {
+    if (connection->first != NULL) {
+      queue_composed(outbox);
+    } else {
+      size_t length = outbox->used;
+      outbox->owner = NULL;
+      outbox->used = 0;
+      ssize_t sent = wh_stream_write(&connection->stream, outbox->buffer, length);
+      if (sent < 0) {
+        wh_connection_close(connection, 0);
+        return;
+      }
+      outbox->bytes_sent += (uint64_t)sent;
+      size_t rest = length - (size_t)sent;
+      if (rest > 0) {
+        if (queue_bytes(connection, outbox->buffer + sent, rest) != WH_OK) {
+          wh_connection_close(connection, 1);
+          return;
+        }
+        update_interest(connection);
+      } else {
+        all_sent(connection);
+      }
+      return;
+    }
+  } else if (outbox->owner == connection) {
+    outbox->owner = NULL;
+  }
+  if (connection->first != NULL && !(connection->stream.handle.interest & WH_WRITE)) {
+    send_queue(connection);
+    if (connection->closed) return;
+    if (connection->first != NULL) update_interest(connection);
+  }
+  if (connection->first == NULL) all_sent(connection);
+}
+
+/* Makes the outbox free for somebody else. */
+static void yield_outbox(wh_outbox *outbox) {
+  wh_connection *owner = outbox->owner;
+  if (owner == NULL) return;
+  if (owner->hold && !owner->closed) {
+    queue_composed(outbox);
+    add_todo(owner);
+  } else {
+    wh_connection_flush(owner);
+  }
+  outbox->owner = NULL;
+  outbox->used = 0;
+}
+
+static uint8_t *reserve_slow(wh_connection *connection, size_t size) {
+  wh_outbox *outbox = connection->outbox;
+  if (outbox->owner != connection) {
+    yield_outbox(outbox);
+  } else {
+    wh_connection_flush(connection); /* full */
+  }
+  outbox->used = 0;
+  outbox->owner = connection;
+  if (size > outbox->size) {
+    uint8_t *larger = wh_realloc(outbox->buffer, size);
+    if (larger == NULL) {
+      wh_connection_close(connection, 1);
+      return NULL;
+    }
+    outbox->buffer = larger;
+    outbox->size = size;
+  }
+  add_todo(connection);
+  return outbox->buffer;
+}
+
+uint8_t *wh_connection_reserve(wh_connection *connection, size_t size) {
+  wh_outbox *outbox = connection->outbox;
+  if (outbox->owner == connection && outbox->size - outbox->used >= size) {
+    return outbox->buffer + outbox->used;
+  }
+  return reserve_slow(connection, size);
+}
+
+void wh_connection_commit(wh_connection *connection, size_t size) {
+  connection->outbox->used += size;
+}
+
+void wh_connection_append(wh_connection *connection, const void *data, size_t length) {
+  uint8_t *out = wh_connection_reserve(connection, length);
+  if (out == NULL) return;
+  memcpy(out, data, length);
+  wh_connection_commit(connection, length);
+}
+
+void wh_connection_append_pinned(wh_connection *connection, uint32_t id, size_t length) {
+  wh_outbox *outbox = connection->outbox;
+  wh_segment *segment = connection->closed ? NULL : wh_alloc(sizeof *segment);
+  if (segment == NULL) {
+    if (!connection->closed) wh_connection_close(connection, 1);
+    outbox->pinned->release(outbox->pinned_user, id);
+    return;
+  }
+  segment->offset = 0;
+  segment->length = length;
+  segment->pinned_id = id;
+  segment->is_pinned = 1;
+  if (outbox->owner == connection && outbox->used > 0 && connection->first == NULL) {
+    /* The usual case: head and body leave together, and only what is refused is copied. */
+    struct iovec parts[2] = {{.iov_base = outbox->buffer, .iov_len = outbox->used}, {0}};
+    size_t head = outbox->used;
+    outbox->used = 0;
+    outbox->owner = NULL;
+    ssize_t sent = -1;
+    if (locate_segment(connection, segment, &parts[1]) == 0) {
+      sent = wh_stream_writev(&connection->stream, parts, 2);
+    }
+    if (sent < 0) {
+      drop_segment(connection, segment);
+      wh_connection_close(connection, 1);
+      return;
+    }
+    outbox->bytes_sent += (uint64_t)sent;
+    if ((size_t)sent < head) {
+      if (queue_bytes(connection, outbox->buffer + sent, head - (size_t)sent) != WH_OK) {
+        drop_segment(connection, segment);
+        wh_connection_close(connection, 1);
+        return;
+      }
+    } else {
+      segment->offset = (size_t)sent - head;
+    }
+    if (segment->offset == segment->length) {
+      drop_segment(connection, segment);
+    } else {
+      link_segment(connection, segment);
+      update_interest(connection);
+    }
+  } else {
+    if (outbox->owner == connection && outbox->used > 0) queue_composed(outbox);
+    link_segment(connection, segment);
+  }
+  add_todo(connection);
+}
+
+size_t wh_connection_queued(const wh_connection *connection) {
+  size_t composed = connection->outbox->owner == connection ? connection->outbox->used : 0;
+  return connection->queued + composed;
+}
+
+void wh_connection_notify_room(wh_connection *connection) {
+  connection->notify = 1;
+  add_todo(connection);
+}
+
+void wh_connection_read(wh_connection *connection, int on) {
+  if (connection->reading == (on != 0)) return;
+  connection->reading = on != 0;
+  add_todo(connection);
+}
+
+void wh_connection_finish(wh_connection *connection, int linger) {
+  if (connection->closed || connection->finishing) return;
+  connection->finishing = 1;
+  connection->linger = linger != 0;
+  add_todo(connection);
+}
+
+void wh_connection_close(wh_connection *connection, int reset) {
+  if (connection->closed) return;
+  connection->closed = 1;
+  connection->reset = reset != 0;
+  add_todo(connection);
+}
+
+/* --- the stream's side --- */
+
+static void stream_read(wh_stream *stream, uint8_t *data, size_t length) {
+  wh_connection *connection = (wh_connection *)stream;
+  if (connection->closed) return;
+  if (length == 0) {
+    connection->eof = 1;
+    if (connection->lingering) {
+      wh_connection_close(connection, 0);
+      return;
+    }
+  }
+  connection->outbox->bytes_received += length;
+  if (connection->lingering || connection->finishing) return;
+  connection->events->on_data(connection, data, length);
+}
+
+static void stream_room(wh_stream *stream) {
+  wh_connection *connection = (wh_connection *)stream;
+  if (connection->closed) return;
+  send_queue(connection);
+  if (connection->closed) return;
+  if (connection->first == NULL) all_sent(connection);
+  add_todo(connection);
+}
+
+static void stream_broken(wh_stream *stream, int error) {
+  (void)error;
+  wh_connection_close((wh_connection *)stream, 0);
+}
+
+static const wh_stream_events stream_events = {
+    .on_read = stream_read,
+    .on_room = stream_room,
+    .on_broken = stream_broken,
+};
+
+/* --- the end of the turn --- */
+
+static void bury(wh_connection *connection) {
+  wh_outbox *outbox = connection->outbox;
+  if (outbox->owner == connection) {
+    outbox->owner = NULL;
+    outbox->used = 0;
+  }
+  drop_queue(connection);
+  wh_stream_close(&connection->stream, connection->reset);
+  connection->events->on_closed(connection);
+  wh_timer_cancel(wh_loop_timers(outbox->loop), &connection->timer);
+  if (connection->next != NULL) connection->next->previous = connection->previous;
+  if (connection->previous != NULL) connection->previous->next = connection->next;
+  else outbox->connections = connection->next;
+  outbox->count--;
+  wh_free(connection);
+}
+
+void wh_outbox_settle(wh_outbox *outbox) {
+  while (outbox->owner != NULL || outbox->todo != NULL) {
+    if (outbox->owner != NULL) {
+      outbox->owner->hold = 0;
+      yield_outbox(outbox);
+    }
+    wh_connection *connection = outbox->todo;
+    if (connection == NULL) break;
+    outbox->todo = connection->todo_next;
+    connection->todo = 0;
+    if (!connection->closed) wh_connection_flush(connection);
+    if (!connection->closed) update_interest(connection);
+    if (!connection->closed && connection->notify && connection->queued < WH_QUEUE_LOW) {
+      connection->notify = 0;
+      connection->events->on_room(connection);
+    }
+    /* What closed it just now has put it on the list again, and the next round finds it there. */
+    if (connection->closed && !connection->todo) {
+      connection->todo = 1; /* nothing may list it any more */
+      bury(connection);
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/*
+ * What listen.c and listen_unix.c share. For nobody else.
+ */
+#ifndef WH_NET_LISTEN_PRIVATE_H
+#define WH_NET_LISTEN_PRIVATE_H
+
+#include "net/listen.h"
+
+/* How often we try again where somebody else can come between two system calls of ours. */
+#define WH_LISTEN_TRIES 32
+
+/* One call of wh_listen: what is asked for, what there is so far, where to say what went wrong. */
+typedef struct wh_listen_attempt {
+  const wh_endpoint *endpoint;
+  wh_listening *out;
+  char *message;
+  size_t message_size;
+} wh_listen_attempt;
+
+/* Fails with errno, which is kept: "cannot listen on URL: what: why". `what` may be NULL. */
+int wh_listen_fail_system(const wh_listen_attempt *at, const char *what);
+
+/* Fails with a reason of our own. errno is kept. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+int wh_listen_fail(const wh_listen_attempt *at, int error, const char *reason, ...);
+
+/* A non-blocking, close-on-exec stream socket, or -1 and errno. */
+int wh_listen_open_socket(int family);
+
+/* Closes without touching errno. Negative is fine. */
+void wh_listen_close_fd(int fd);
+void wh_listen_close_all(wh_listening *listening);
+
+/* wh_listen for a Unix socket: 0 or a wh_error, and then nothing is left of it. */
+int wh_listen_unix(const wh_listen_attempt *at);
+
+/* Removes the socket's file if it is still the one that wh_listen_unix made. */
+void wh_listen_remove_unix(const wh_listening *listening);
+
+#endif

@@ -1,0 +1,200 @@
+/*
+ * Connections under a server: which protocol speaks, when a session is needed, how long may pass.
+ */
+#include "base/error.h"
+#include "server/server_internal.h"
+
+#define DRAIN_MS 5000  /* for the rest of a body that nobody wants: Kestrel's RequestBodyDrainTimeout */
+#define LINGER_MS 5000 /* for the client to read our last answer and close: nginx lingering_timeout */
+/* Reading right after accept is tried while it pays: see accepted(). */
+#define EAGER_MOST 8
+#define EAGER_PROBE 16
+
+static const wh_connection_events connection_events;
+
+static wh_server *server_of(const wh_connection *connection) {
+  return (wh_server *)((char *)connection->outbox - offsetof(wh_server, outbox));
+}
+
+/* --- timeouts --- */
+
+static void on_timer(wh_timer *timer) {
+  wh_connection *connection = (wh_connection *)((char *)timer - offsetof(wh_connection, timer));
+  wh_http1 *session = connection->session;
+  if (connection->closed) return;
+  switch ((wh_http1_phase)connection->owner_phase) {
+  case WH_HTTP1_IDLE: wh_connection_finish(connection, 0); break;
+  case WH_HTTP1_HEAD:
+    if (session != NULL) wh_http1_head_timeout(session);
+    break;
+  case WH_HTTP1_DRAIN:
+  case WH_HTTP1_OVER: wh_connection_close(connection, 1); break;
+  case WH_HTTP1_BODY:
+  case WH_HTTP1_BUSY: break;
+  }
+}
+
+/* Sets the timer for what the connection is doing now; the time of a phase counts from its start. */
+static void set_phase(wh_server *server, wh_connection *connection, wh_http1_phase phase) {
+  if (connection->owner_phase == phase && phase != WH_HTTP1_IDLE) return;
+  connection->owner_phase = (uint8_t)phase;
+  int64_t timeout = WH_UNLIMITED;
+  switch (phase) {
+  case WH_HTTP1_IDLE: timeout = server->limits.keep_alive_timeout; break;
+  case WH_HTTP1_HEAD: timeout = server->limits.request_headers_timeout; break;
+  case WH_HTTP1_DRAIN: timeout = DRAIN_MS; break;
+  case WH_HTTP1_OVER: timeout = LINGER_MS; break;
+  case WH_HTTP1_BODY:
+  case WH_HTTP1_BUSY: break;
+  }
+  wh_timers *timers = wh_loop_timers(server->loop);
+  if (timeout == WH_UNLIMITED) wh_timer_cancel(timers, &connection->timer);
+  else wh_timer_set(timers, &connection->timer, wh_loop_now(server->loop) + (uint64_t)timeout);
+}
+
+/* --- the list of those to look at --- */
+
+static void list(wh_connection *connection) {
+  if (connection->owner_listed) return;
+  wh_server *server = server_of(connection);
+  connection->owner_listed = 1;
+  connection->owner_next = server->look_at;
+  server->look_at = connection;
+}
+
+/* After bytes came or an answer went: what does the connection do now? */
+static void update(wh_server *server, wh_connection *connection) {
+  wh_http1 *session = connection->session;
+  if (session == NULL) return;
+  wh_http1_phase phase = wh_http1_phase_of(session);
+  set_phase(server, connection, phase);
+  if (phase == WH_HTTP1_IDLE) {
+    connection->session = NULL;
+    wh_http1_close(session);
+    if (server->stopping) wh_connection_finish(connection, 0);
+  }
+}
+
+void wh_server_look(wh_server *server) {
+  wh_connection *connection = server->look_at;
+  server->look_at = NULL;
+  while (connection != NULL) {
+    wh_connection *next = connection->owner_next;
+    connection->owner_listed = 0;
+    wh_http1 *session = connection->session;
+    if (session != NULL && !connection->closed) {
+      if (wh_http1_can_resume(session)) {
+        uint8_t *scratch = wh_loop_lend(server->loop, wh_http1_rest(session));
+        if (scratch != NULL) wh_http1_resume(session, scratch);
+        else list(connection); /* when the batch has been handled and the arena is free again */
+      }
+      if (!connection->owner_listed) update(server, connection);
+    }
+    connection = next;
+  }
+}
+
+/* --- what the connection tells --- */
+
+static void on_data(wh_connection *connection, uint8_t *data, size_t length) {
+  wh_server *server = server_of(connection);
+  wh_http1 *session = connection->session;
+  if (session == NULL) {
+    if (length == 0) {
+      wh_connection_finish(connection, 0);
+      return;
+    }
+    session = wh_http1_open(&server->service, connection, connection->number, &connection->requests);
+    if (session == NULL) {
+      wh_connection_close(connection, 1);
+      return;
+    }
+    connection->session = session;
+  }
+  wh_http1_receive(session, data, length);
+  update(server, connection);
+}
+
+static void on_room(wh_connection *connection) {
+  if (connection->session != NULL) wh_http1_room(connection->session);
+}
+
+static void on_closed(wh_connection *connection) {
+  wh_http1 *session = connection->session;
+  connection->session = NULL;
+  if (session != NULL) wh_http1_close(session);
+  if (!connection->owner_listed) return;
+  wh_connection **link = &server_of(connection)->look_at;
+  while (*link != NULL && *link != connection) link = &(*link)->owner_next;
+  if (*link != NULL) *link = connection->owner_next;
+}
+
+static const wh_connection_events connection_events = {
+    .on_data = on_data,
+    .on_room = on_room,
+    .on_closed = on_closed,
+};
+
+void wh_server_accepted(wh_listener *listener, int fd, const struct sockaddr *peer, size_t length) {
+  wh_server_endpoint *endpoint = (wh_server_endpoint *)listener->owner;
+  wh_server *server = endpoint->server;
+  wh_address address;
+  wh_address_from_sockaddr(&address, peer, (socklen_t)length);
+  wh_connection *connection =
+      wh_connection_open(&server->outbox, fd, &address, &connection_events);
+  if (connection == NULL) return;
+  server->total_connections++;
+  wh_timer_init(&connection->timer, on_timer);
+  set_phase(server, connection, WH_HTTP1_IDLE);
+  /*
+   * Where a client connects for each request, its first bytes are often here already, and to read
+   * them now saves telling the system to watch the connection. Where clients stay, it would be a
+   * call for nothing: so it is done while it pays, and tried now and then when it does not.
+   */
+  if (server->eager_reads > 0 || server->total_connections % EAGER_PROBE == 0) {
+    int hit = wh_stream_try_read(&connection->stream);
+    if (hit && server->eager_reads < EAGER_MOST) server->eager_reads += 2;
+    else if (!hit && server->eager_reads > 0) server->eager_reads--;
+  }
+}
+
+/* --- the transport of the protocols --- */
+
+static uint8_t *transport_reserve(void *connection, size_t size) {
+  return wh_connection_reserve(connection, size);
+}
+static void transport_commit(void *connection, size_t size) {
+  wh_connection_commit(connection, size);
+}
+static void transport_append(void *connection, const void *data, size_t length) {
+  wh_connection_append(connection, data, length);
+}
+static void transport_append_pinned(void *connection, uint32_t id, size_t length) {
+  wh_connection_append_pinned(connection, id, length);
+}
+static void transport_notify_room(void *connection) { wh_connection_notify_room(connection); }
+static void transport_hold(void *connection, int on) {
+  wh_connection *c = connection;
+  c->hold = on != 0;
+  if (!on) list(c);
+}
+static void transport_read(void *connection, int on) { wh_connection_read(connection, on); }
+static void transport_finish(void *connection, int linger) {
+  wh_connection *c = connection;
+  wh_connection_finish(c, linger);
+  c->hold = 0;
+  set_phase(server_of(c), c, WH_HTTP1_OVER);
+}
+static void transport_close(void *connection, int reset) { wh_connection_close(connection, reset); }
+
+const wh_transport wh_server_transport = {
+    .reserve = transport_reserve,
+    .commit = transport_commit,
+    .append = transport_append,
+    .append_pinned = transport_append_pinned,
+    .notify_room = transport_notify_room,
+    .hold = transport_hold,
+    .read = transport_read,
+    .finish = transport_finish,
+    .close = transport_close,
+};

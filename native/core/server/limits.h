@@ -1,0 +1,59 @@
+/*
+ * Every limit and timeout of the server, in one table: its name in the options, its default, the range
+ * that is allowed. Sources: kestrel.md A1, but where the comment says otherwise.
+ */
+#ifndef WH_SERVER_LIMITS_H
+#define WH_SERVER_LIMITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* "No limit", for those that may be turned off. */
+#define WH_UNLIMITED INT64_MAX
+
+/*
+ * X(member, option name, default, least, greatest allowed, can be unlimited, unit, what exceeds it)
+ */
+#define WH_LIMITS(X)                                                                              \
+  X(max_request_line_size, "maxRequestLineSize", 8192, 64, 1 << 20, 0, "bytes", "414")           \
+  X(max_request_headers_total_size, "maxRequestHeadersTotalSize", 32768, 64, 1 << 24, 0, "bytes", \
+    "431")                                                                                        \
+  X(max_request_header_count, "maxRequestHeaderCount", 100, 1, 10000, 0, "lines", "431")          \
+  X(max_request_body_size, "maxRequestBodySize", 30000000, 0, WH_UNLIMITED, 1, "bytes", "413")    \
+  X(keep_alive_timeout, "keepAliveTimeout", 130000, 1, INT32_MAX, 1, "ms", "the connection ends") \
+  X(request_headers_timeout, "requestHeadersTimeout", 30000, 1, INT32_MAX, 1, "ms", "408")        \
+  /* Ours: nginx and h2o bound it too, by their buffers. */                                       \
+  X(max_pipelined_requests, "maxPipelinedRequests", 64, 1, 1024, 0, "requests", "they wait")
+
+typedef struct wh_limits {
+#define WH_LIMIT_MEMBER(member, name, initial, least, greatest, open, unit, effect) int64_t member;
+  WH_LIMITS(WH_LIMIT_MEMBER)
+#undef WH_LIMIT_MEMBER
+  /* Not limits, but set with them. */
+  uint8_t add_server_header;
+} wh_limits;
+
+/* A row of the table, for those who set limits by name. */
+typedef struct wh_limit_row {
+  const char *name;
+  const char *unit;
+  const char *effect;
+  size_t offset; /* of the int64_t in wh_limits */
+  int64_t initial, least, greatest;
+  int can_be_unlimited;
+} wh_limit_row;
+
+extern const wh_limit_row wh_limit_table[];
+extern const size_t wh_limit_table_length;
+
+/* All limits at their defaults. */
+void wh_limits_init(wh_limits *limits);
+/*
+ * Sets the limit of that row. WH_ERR_INVALID_ARGUMENT where the value is out of its range; the
+ * limits are then as they were.
+ */
+int wh_limits_set(wh_limits *limits, const wh_limit_row *row, int64_t value);
+/* The row of an option's name; NULL where there is none. */
+const wh_limit_row *wh_limit_find(const char *name);
+
+#endif

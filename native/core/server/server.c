@@ -1,0 +1,249 @@
+#include <string.h>
+
+#include "base/memory.h"
+#include "server/server_internal.h"
+
+#define SERVER_NAME "windhover"
+/* Polls in one turn when more is ready than one poll fetches; then the host has its turn. */
+#define POLLS_PER_TURN 4
+/* Rounds in one turn for what answers set free (pipelined requests that waited, room for writes). */
+#define ROUNDS_PER_TURN 8
+
+/* --- the host's functions, as the layers below want them --- */
+
+static uint8_t *allocate_slab(void *user, uint32_t number, size_t size, size_t slot_size) {
+  wh_server *server = user;
+  return server->host->allocate_slab(server->user, number, size, slot_size);
+}
+
+static void free_slab(void *user, uint32_t number, uint8_t *memory) {
+  wh_server *server = user;
+  server->host->free_slab(server->user, number, memory);
+}
+
+static const wh_slab_source slab_source = {.allocate = allocate_slab, .free = free_slab};
+
+static int locate_pinned(void *user, uint32_t id, const uint8_t **data, size_t *length) {
+  wh_server *server = user;
+  return server->host->locate_pinned(server->user, id, data, length);
+}
+
+static void release_pinned(void *user, uint32_t id) {
+  wh_server *server = user;
+  server->host->release_pinned(server->user, id);
+}
+
+static const wh_pinned_source pinned_source = {.locate = locate_pinned, .release = release_pinned};
+
+/* --- life --- */
+
+static int is_usable(const wh_memory *memory) {
+  return memory->arena != NULL && memory->arena_size >= WH_ARENA_MINIMUM &&
+         memory->events != NULL && memory->event_room >= 1024 && memory->commands != NULL &&
+         memory->command_size >= 4096 && memory->control != NULL;
+}
+
+int wh_server_create(const wh_memory *memory, const wh_limits *limits, const wh_host *host,
+                     void *user, wh_server **out) {
+  if (!is_usable(memory)) return WH_ERR_INVALID_ARGUMENT;
+  wh_server *server = wh_zalloc(sizeof *server);
+  if (server == NULL) return WH_ERR_NO_MEMORY;
+  server->memory = *memory;
+  server->limits = *limits;
+  server->host = host;
+  server->user = user;
+  server->eager_reads = 4;
+  wh_http_service *service = &server->service;
+  service->transport = &wh_server_transport;
+  service->receiver = &wh_server_receiver;
+  service->user = server;
+  service->server_name = limits->add_server_header ? SERVER_NAME : NULL;
+  service->limits = (wh_http_limits){
+      .request_line_size = (uint32_t)limits->max_request_line_size,
+      .headers_total_size = (uint32_t)limits->max_request_headers_total_size,
+      .header_count = (uint32_t)limits->max_request_header_count,
+      .pipelined = (uint32_t)limits->max_pipelined_requests,
+      .request_body_size = limits->max_request_body_size == WH_UNLIMITED
+                               ? UINT64_MAX
+                               : (uint64_t)limits->max_request_body_size,
+  };
+  int error = wh_loop_create(memory->arena, memory->arena_size, &server->loop);
+  if (error == WH_OK) error = wh_outbox_init(&server->outbox, server->loop, &pinned_source, server);
+  if (error == WH_OK) error = wh_exchange_pool_create(&slab_source, server, &server->pool);
+  if (error == WH_OK) error = wh_http1_prepare(service);
+  if (error != WH_OK) {
+    wh_server_destroy(server);
+    return error;
+  }
+  service->pool = server->pool;
+  wh_server_tick(server);
+  *out = server;
+  return WH_OK;
+}
+
+void wh_server_destroy(wh_server *server) {
+  if (server == NULL) return;
+  server->destroying = 1;
+  if (server->loop != NULL) {
+    wh_server_stop_listening(server);
+    wh_server_abort(server);
+  }
+  while (server->endpoints != NULL) {
+    wh_server_endpoint *endpoint = server->endpoints;
+    server->endpoints = endpoint->next;
+    wh_free(endpoint);
+  }
+  wh_http1_unprepare(&server->service);
+  wh_exchange_pool_destroy(server->pool);
+  wh_outbox_free(&server->outbox);
+  wh_loop_destroy(server->loop);
+  wh_free(server->overflow);
+  wh_free(server);
+}
+
+/* --- listening --- */
+
+int wh_server_listen(wh_server *server, const wh_endpoint *endpoint, char *message,
+                     size_t message_size) {
+  if (server->listening_stopped) return WH_ERR_STATE;
+  wh_server_endpoint *entry = wh_zalloc(sizeof *entry);
+  if (entry == NULL) return WH_ERR_NO_MEMORY;
+  int error = wh_listen(endpoint, &entry->listening, message, message_size);
+  entry->server = server;
+  entry->https = endpoint->https;
+  size_t opened = 0;
+  while (error == WH_OK && opened < entry->listening.count) {
+    wh_listener *listener = &entry->listeners[opened];
+    listener->owner = entry;
+    listener->on_accept = wh_server_accepted;
+    error = wh_listener_open(listener, server->loop, entry->listening.fds[opened]);
+    if (error == WH_OK) opened++;
+  }
+  if (error != WH_OK) {
+    while (opened > 0) wh_listener_close(&entry->listeners[--opened]);
+    wh_listening_close(&entry->listening);
+    wh_free(entry);
+    return error;
+  }
+  wh_server_endpoint **link = &server->endpoints;
+  while (*link != NULL) link = &(*link)->next;
+  *link = entry;
+  return WH_OK;
+}
+
+size_t wh_server_url(const wh_server *server, size_t index, char *out, size_t size) {
+  for (const wh_server_endpoint *e = server->endpoints; e != NULL; e = e->next) {
+    for (size_t i = 0;; i++) {
+      size_t length = wh_listening_url(&e->listening, i, e->https, out, size);
+      if (length == 0) break;
+      if (index-- == 0) return length;
+    }
+  }
+  return 0;
+}
+
+void wh_server_stop_listening(wh_server *server) {
+  server->listening_stopped = 1;
+  for (wh_server_endpoint *e = server->endpoints; e != NULL; e = e->next) {
+    for (size_t i = 0; i < e->listening.count; i++) wh_listener_close(&e->listeners[i]);
+    wh_listening_close(&e->listening);
+  }
+}
+
+void wh_server_stop(wh_server *server) {
+  if (server->stopping) return;
+  server->stopping = 1;
+  server->service.stopping = 1;
+  for (wh_connection *c = server->outbox.connections; c != NULL; c = c->next) {
+    if (c->session != NULL) wh_http1_stop(c->session);
+    else wh_connection_finish(c, 0);
+  }
+  wh_outbox_settle(&server->outbox);
+}
+
+void wh_server_abort(wh_server *server) {
+  for (wh_connection *c = server->outbox.connections; c != NULL; c = c->next) {
+    wh_connection_close(c, 1);
+  }
+  wh_outbox_settle(&server->outbox);
+}
+
+/* --- turns --- */
+
+int wh_server_descriptor(const wh_server *server) { return wh_loop_descriptor(server->loop); }
+
+/* Whether something waits that needs no event of the system. */
+static int has_work(const wh_server *server) {
+  return server->event_count > 0 || server->look_at != NULL || server->outbox.todo != NULL ||
+         server->outbox.owner != NULL;
+}
+
+int wh_server_timeout(wh_server *server) {
+  if (wh_loop_has_rest(server->loop) || has_work(server)) return 0;
+  return wh_loop_timeout(server->loop);
+}
+
+/* Hands over what has come, takes the answers, and what those set free, until all is quiet. */
+static void round_off(wh_server *server) {
+  for (int i = 0; i < ROUNDS_PER_TURN; i++) {
+    if (server->look_at != NULL) wh_server_look(server);
+    if (server->event_count > 0) {
+      wh_server_dispatch(server);
+      wh_loop_forget(server->loop); /* the application has copied what it wants of it */
+      if (server->look_at != NULL) wh_server_look(server);
+    }
+    wh_outbox_settle(&server->outbox);
+    if (server->event_count == 0 && server->look_at == NULL) break;
+  }
+  if (server->event_count == 0) wh_loop_forget(server->loop);
+}
+
+int wh_server_turn(wh_server *server, int timeout_ms) {
+  uint64_t before = server->service.requests;
+  for (int i = 0; i < POLLS_PER_TURN; i++) {
+    int served = wh_loop_poll(server->loop, timeout_ms);
+    if (served < 0) return served;
+    /* Nothing there: a host that polls wants to know that quickly. Timers may have done something. */
+    if (served > 0) wh_server_tick(server);
+    if (served > 0 || has_work(server)) round_off(server);
+    if (!wh_loop_has_rest(server->loop)) break;
+    timeout_ms = 0;
+  }
+  return (int)(server->service.requests - before);
+}
+
+void wh_server_flush(wh_server *server) {
+  if (server->dispatching) return;
+  wh_server_commit(server);
+  round_off(server);
+}
+
+/* --- facts --- */
+
+size_t wh_server_connections(const wh_server *server) { return server->outbox.count; }
+
+int wh_server_exchange_addresses(wh_server *server, uint32_t slot, uint32_t generation,
+                                 wh_address *peer, wh_address *local) {
+  const wh_exchange *exchange = wh_exchange_find(server->pool, slot, generation);
+  if (exchange == NULL || exchange->owner == NULL) return WH_ERR_CLOSED;
+  const wh_connection *connection = wh_http1_connection(exchange->owner);
+  if (connection->closed) return WH_ERR_CLOSED;
+  *peer = connection->peer;
+  return wh_address_local(connection->stream.handle.fd, local);
+}
+
+void wh_server_metrics(const wh_server *server, wh_metrics *out) {
+  memset(out, 0, sizeof *out);
+  const wh_http_service *service = &server->service;
+  out->connections = server->outbox.count;
+  out->total_connections = server->total_connections;
+  out->requests = service->requests;
+  out->active_requests = wh_exchange_pool_in_use(server->pool);
+  out->answers = service->answers;
+  for (size_t i = 0; i < WH_REFUSAL_COUNT; i++) out->refused += service->refusals[i];
+  out->bytes_received = server->outbox.bytes_received;
+  out->bytes_sent = server->outbox.bytes_sent;
+  out->batches = server->batches;
+  memcpy(out->latency, service->latency, sizeof out->latency);
+  for (size_t i = 0; i < WH_LATENCY_BUCKETS; i++) out->latency_limits[i] = wh_latency_bucket_limit(i);
+}

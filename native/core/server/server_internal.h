@@ -1,0 +1,57 @@
+/* What the files of server/ share. Private to them. */
+#ifndef WH_SERVER_SERVER_INTERNAL_H
+#define WH_SERVER_SERVER_INTERNAL_H
+
+#include "http/http1.h"
+#include "http/service.h"
+#include "io/io.h"
+#include "net/connection.h"
+#include "net/listen.h"
+#include "windhover.h"
+
+/* Requests in one batch before it is dispatched: bounds the slots that a burst takes. */
+#define WH_BATCH_REQUESTS 128
+
+/* A listening endpoint: one or two descriptors. */
+typedef struct wh_server_endpoint wh_server_endpoint;
+struct wh_server_endpoint {
+  wh_server_endpoint *next;
+  wh_listening listening;
+  wh_listener listeners[2];
+  wh_server *server;
+  int https;
+};
+
+struct wh_server {
+  wh_loop *loop;
+  wh_outbox outbox;
+  wh_http_service service;
+  wh_exchange_pool *pool;
+  wh_memory memory;
+  wh_limits limits;
+  const wh_host *host;
+  void *user;
+  wh_server_endpoint *endpoints; /* in the order of wh_server_listen */
+  wh_connection *look_at;        /* connections that may have become idle or can go on */
+  uint32_t event_count;          /* in shared memory */
+  uint32_t batch_requests;       /* of those */
+  uint32_t *overflow;            /* events for which shared memory had no room */
+  size_t overflow_count, overflow_room;
+  int eager_reads;               /* how well reading right after accept has paid lately */
+  uint8_t listening_stopped, stopping, destroying, dispatching;
+  uint64_t total_connections, batches;
+};
+
+/* dispatch.c: events to the application, commands from it. */
+extern const wh_receiver wh_server_receiver;
+void wh_server_dispatch(wh_server *server);
+/* Looks at the clocks: once a turn. */
+void wh_server_tick(wh_server *server);
+
+/* connections.c: the life of connections under a server. */
+extern const wh_transport wh_server_transport;
+void wh_server_accepted(wh_listener *listener, int fd, const struct sockaddr *peer, size_t length);
+/* Looks at the connections on the list: gives idle sessions back, lets waiting ones go on. */
+void wh_server_look(wh_server *server);
+
+#endif

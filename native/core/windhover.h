@@ -1,0 +1,105 @@
+/*
+ * windhover's core, as a host sees it: the only header that the binding includes.
+ *
+ * A wh_server is one loop with its listeners, its connections and their requests. The host lends it
+ * memory that it shares with the application (wh_memory), watches wh_server_descriptor or calls
+ * wh_server_turn itself, and is called back through wh_host, once per batch of events.
+ *
+ *   turn:    sockets -> requests -> events in shared memory -> host->dispatch, once
+ *   answers: the application writes commands to shared memory; the core takes them when dispatch
+ *            returns, or when the host calls wh_server_commit
+ *
+ * What stands where in shared memory, and what events and commands say: generated/shared_layout.h.
+ *
+ * One thread makes all calls for a server, and gets all its callbacks. Functions that can fail return
+ * 0 or a negative wh_error (base/error.h).
+ */
+#ifndef WH_WINDHOVER_H
+#define WH_WINDHOVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "generated/shared_layout.h"
+#include "net/address.h"
+#include "server/limits.h"
+
+typedef struct wh_server wh_server;
+
+/* Memory that the application sees too. The host owns it; it outlives the server. */
+typedef struct wh_memory {
+  uint8_t *arena;       /* bytes as received: bodies are read from here; 64 KiB or more */
+  size_t arena_size;
+  uint32_t *events;     /* WH_EVENT_WORDS for each of event_room events */
+  size_t event_room;    /* 1,024 or more */
+  uint8_t *commands;    /* 4-byte aligned */
+  size_t command_size;
+  uint32_t *control;    /* WH_CONTROL_WORDS words */
+} wh_memory;
+
+/* What the host does for the server. */
+typedef struct wh_host {
+  /*
+   * Hands events first to first + count - 1 to the application. May call wh_server_commit, nothing
+   * else of this header but the wh_server_exchange_* functions.
+   */
+  void (*dispatch)(void *user, uint32_t first, uint32_t count);
+  /* Memory for slots, shared with the application; see wh_slab_source in http/exchange.h. */
+  uint8_t *(*allocate_slab)(void *user, uint32_t number, size_t size, size_t slot_size);
+  void (*free_slab)(void *user, uint32_t number, uint8_t *memory);
+  /* Buffers of the application that are sent in place; see wh_pinned_source in net/connection.h. */
+  int (*locate_pinned)(void *user, uint32_t id, const uint8_t **data, size_t *length);
+  void (*release_pinned)(void *user, uint32_t id);
+} wh_host;
+
+/* Makes a server that listens nowhere yet. Limits are copied; the host table is not. */
+int wh_server_create(const wh_memory *memory, const wh_limits *limits, const wh_host *host,
+                     void *user, wh_server **out);
+/* Closes everything at once and frees it. Nothing is dispatched. NULL is fine. */
+void wh_server_destroy(wh_server *server);
+
+/* Listens on an endpoint; see net/listen.h. On failure the message says what went wrong. */
+int wh_server_listen(wh_server *server, const wh_endpoint *endpoint, char *message,
+                     size_t message_size);
+/* The URL of bound address number `index`, from 0; 0 when there is none. */
+size_t wh_server_url(const wh_server *server, size_t index, char *out, size_t size);
+
+/* Readable when wh_server_turn has something to do. */
+int wh_server_descriptor(const wh_server *server);
+/* Milliseconds until wh_server_turn has to be called at the latest; -1 = not needed, 0 = at once. */
+int wh_server_timeout(wh_server *server);
+/*
+ * One turn: takes what is ready, waiting for it at most timeout_ms, dispatches it, and sends the
+ * answers. Returns the number of requests dispatched, or a negative error of the system.
+ */
+int wh_server_turn(wh_server *server, int timeout_ms);
+/* Takes the commands that the application has written. Does nothing where there are none. */
+void wh_server_commit(wh_server *server);
+/* As wh_server_commit, and dispatches what comes of it: for a host that is not within dispatch. */
+void wh_server_flush(wh_server *server);
+
+/* Closes the listeners: no new connections. Idempotent. */
+void wh_server_stop_listening(wh_server *server);
+/* Closes idle connections, and the others after the answer that they wait for. Idempotent. */
+void wh_server_stop(wh_server *server);
+/* Connections that are open. */
+size_t wh_server_connections(const wh_server *server);
+/* Resets every connection. */
+void wh_server_abort(wh_server *server);
+
+/* The ends of the connection of an exchange. WH_ERR_CLOSED where it is over or its client gone. */
+int wh_server_exchange_addresses(wh_server *server, uint32_t slot, uint32_t generation,
+                                 wh_address *peer, wh_address *local);
+
+/* Counters since the server was made, and what there is now. */
+typedef struct wh_metrics {
+  uint64_t connections, total_connections;
+  uint64_t requests, active_requests, answers, refused;
+  uint64_t bytes_received, bytes_sent, batches;
+  uint64_t latency[104]; /* answers by time from dispatch to end; see latency_limits */
+  uint64_t latency_limits[104]; /* µs: bucket i holds what is below limit i, and not in one before */
+} wh_metrics;
+void wh_server_metrics(const wh_server *server, wh_metrics *out);
+
+#endif

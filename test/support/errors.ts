@@ -1,0 +1,19 @@
+/** What tests expect of an error of this package. */
+import type { ExecutionContext, ThrowsExpectation } from 'ava';
+
+/** For `t.throws`: an error of a class with a code. */
+export function coded(
+  code: string,
+  instanceOf: new (...args: never[]) => Error = Error,
+): ThrowsExpectation<Error> {
+  return { code, instanceOf } as ThrowsExpectation<Error>;
+}
+
+/** Expects each of the functions to throw an error with that code. */
+export function throwsEach(
+  t: ExecutionContext,
+  code: string,
+  attempts: Readonly<Record<string, () => unknown>>,
+): void {
+  for (const [name, attempt] of Object.entries(attempts)) t.throws(attempt, { code }, name);
+}
