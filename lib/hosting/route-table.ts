@@ -20,6 +20,9 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const NEEDS_ESCAPE = /[%?#]/;
 const NEEDS_ESCAPE_ALL = /[%?#]/g;
 
+/** The name of what a wildcard takes. */
+const WILDCARD = '*';
+
 /** What makes a pattern more than a fixed path. */
 const PATTERN_SYNTAX = /[:*(?]/;
 
@@ -28,6 +31,9 @@ const ANY_NAME = 'GET';
 
 /** No parameter is too long: the server limits the request line. */
 const PARAMETER_LENGTH_MAX = Number.MAX_SAFE_INTEGER;
+
+/** A match of find-my-way. */
+type Found = NonNullable<ReturnType<ReturnType<typeof createRouter>['find']>>;
 
 interface Route {
   readonly pattern: string;
@@ -40,7 +46,6 @@ class MethodRoutes {
   readonly routes: Route[] = [];
   private readonly fixed = new Map<string, RequestDelegate>();
   private readonly router = createRouter({
-    ignoreTrailingSlash: true,
     maxParamLength: PARAMETER_LENGTH_MAX,
     querystringParser: () => undefined,
   });
@@ -69,20 +74,32 @@ class MethodRoutes {
   run(context: HttpContext, path: string): false | void | Promise<void> {
     const fixed = this.fixed.get(path);
     if (fixed !== undefined) return fixed(context);
-    const found = this.router.find(ANY_NAME, escapePath(path));
+    const found = this.find(path);
     if (found === null) return false;
     context.features.set(RouteValuesFeature, { routeValues: found.params });
     return (found.store as RequestDelegate)(context);
   }
 
   matches(path: string): boolean {
-    return this.fixed.has(path) || this.router.find(ANY_NAME, escapePath(path)) !== null;
+    return this.fixed.has(path) || this.find(path) !== null;
+  }
+
+  private find(path: string): Found | null {
+    const escaped = escapePath(path);
+    if (escaped.length === 1 || !(escaped.endsWith('/') || escaped.includes('//'))) {
+      return this.router.find(ANY_NAME, escaped);
+    }
+    // Only here can a segment be empty, which is no value for a parameter.
+    const trimmed = withoutEmpty(this.router.find(ANY_NAME, trimSlash(escaped)));
+    if (trimmed !== null && !(WILDCARD in trimmed.params)) return trimmed;
+    // What a wildcard takes keeps its last slash.
+    return withoutEmpty(this.router.find(ANY_NAME, escaped));
   }
 
   private insert({ pattern, handler }: Route): void {
-    this.router.on(ANY_NAME, pattern, unused, handler);
-    if (PATTERN_SYNTAX.test(pattern)) return;
-    const bare = pattern.length > 1 && pattern.endsWith('/') ? pattern.slice(0, -1) : pattern;
+    const bare = trimSlash(pattern);
+    this.router.on(ANY_NAME, bare, unused, handler);
+    if (PATTERN_SYNTAX.test(bare)) return;
     this.fixed.set(bare, handler);
     if (bare !== '/') this.fixed.set(`${bare}/`, handler);
   }
@@ -176,9 +193,22 @@ function pathOf(request: HttpRequest): string {
   return path === '' && request.pathBase !== '' ? '/' : path;
 }
 
+/** A path without the slash at its end, which says nothing; the root stays. */
+function trimSlash(path: string): string {
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}
+
 /** The decoded path as find-my-way reads it, which decodes once more. */
 function escapePath(path: string): string {
   return NEEDS_ESCAPE.test(path) ? path.replace(NEEDS_ESCAPE_ALL, encodeURIComponent) : path;
+}
+
+function withoutEmpty(found: Found | null): Found | null {
+  if (found === null) return null;
+  for (const name in found.params) {
+    if (found.params[name] === '' && name !== WILDCARD) return null;
+  }
+  return found;
 }
 
 /** find-my-way wants a handler; ours travels in the route's store, which it hands back untouched. */

@@ -116,7 +116,8 @@ export class NativeExchange {
   /** The number of the connection, and of the request on it. */
   readNumbers(): readonly [connection: number, request: number] {
     this.ensureLive();
-    const connection = this.word(Slot.CONNECTION_HIGH) * 0x1_0000_0000 + this.word(Slot.CONNECTION_LOW);
+    const connection =
+      this.word(Slot.CONNECTION_HIGH) * 0x1_0000_0000 + this.word(Slot.CONNECTION_LOW);
     return [connection, this.word(Slot.REQUEST_NUMBER)];
   }
 

@@ -124,7 +124,13 @@ export class NativeServer implements ExchangeHost {
     for (let at = first * Event.WORDS; at < end; at += Event.WORDS) {
       const slot = events[at + 1] as number;
       if (events[at] === Event.REQUEST) this.handleRequest(slot);
-      else this.handleOther(events[at] as number, slot, events[at + 2] as number, events[at + 3] as number);
+      else
+        this.handleOther(
+          events[at] as number,
+          slot,
+          events[at + 2] as number,
+          events[at + 3] as number,
+        );
     }
   }
 

@@ -23,7 +23,7 @@ export interface Server {
   /**
    * Stops accepting, lets the running requests end, then aborts what is left. May be called again.
    *
-   * @param signal - Ends the wait for running requests when it aborts.
+   * @param signal - Ends the wait for running requests when it aborts; it may have aborted already.
    */
   stop(signal?: AbortSignal): Promise<void>;
 }

@@ -75,7 +75,8 @@ napi_value Pin(napi_env env, napi_callback_info info) {
   Call call(env, info);
   if (!call.Open()) return nullptr;
   bool is_array = false;
-  if (call.count < 1 || napi_is_typedarray(env, call.arguments[0], &is_array) != napi_ok || !is_array) {
+  if (call.count < 1 || napi_is_typedarray(env, call.arguments[0], &is_array) != napi_ok ||
+      !is_array) {
     ThrowOption(env, false, "a Uint8Array is needed");
     return nullptr;
   }
@@ -88,8 +89,8 @@ napi_value Pin(napi_env env, napi_callback_info info) {
   return napi_create_int64(env, id, &result) == napi_ok ? result : nullptr;
 }
 
-bool ParseEndpoint(napi_env env, napi_value options, wh_endpoint *endpoint, char *message, size_t size,
-                   int *error) {
+bool ParseEndpoint(napi_env env, napi_value options, wh_endpoint *endpoint, char *message,
+                   size_t size, int *error) {
   std::string url, host, path;
   bool has_url, has_host, has_path, https = false, reuse_port = false, ipv6_only = false;
   int64_t port = 0, backlog = WH_BACKLOG_DEFAULT, mode = -1, uid = -1, gid = -1;
@@ -109,11 +110,13 @@ bool ParseEndpoint(napi_env env, napi_value options, wh_endpoint *endpoint, char
   if (has_url + has_host + has_path != 1) {
     return ThrowOption(env, false, "an endpoint needs exactly one of 'url', 'host' and 'path'");
   }
-  if (has_url) *error = wh_endpoint_parse_url(url.data(), url.size(), endpoint, message, size);
-  else if (has_path) *error = wh_endpoint_from_path(path.data(), path.size(), endpoint, message, size);
+  if (has_url)
+    *error = wh_endpoint_parse_url(url.data(), url.size(), endpoint, message, size);
+  else if (has_path)
+    *error = wh_endpoint_from_path(path.data(), path.size(), endpoint, message, size);
   else {
-    *error = wh_endpoint_parse_host(host.data(), host.size(), static_cast<long>(port), endpoint, message,
-                                    size);
+    *error = wh_endpoint_parse_host(host.data(), host.size(), static_cast<long>(port), endpoint,
+                                    message, size);
   }
   endpoint->backlog = static_cast<int>(backlog);
   endpoint->unix_mode = static_cast<int>(mode);
@@ -196,7 +199,8 @@ bool SetNumber(napi_env env, napi_value object, const char *name, uint64_t value
          napi_set_named_property(env, object, name, number) == napi_ok;
 }
 
-bool SetNumbers(napi_env env, napi_value object, const char *name, const uint64_t *values, uint32_t count) {
+bool SetNumbers(napi_env env, napi_value object, const char *name, const uint64_t *values,
+                uint32_t count) {
   napi_value list;
   if (napi_create_array_with_length(env, count, &list) != napi_ok) return false;
   for (uint32_t i = 0; i < count; i++) {
@@ -271,13 +275,16 @@ napi_value KeepAlive(napi_env env, napi_callback_info info) {
 }
 
 // Adds a function that belongs to the lane, and keeps the lane as long as JavaScript has the function.
-bool AddFunction(napi_env env, napi_value object, const char *name, napi_callback callback, Lane *lane) {
+bool AddFunction(napi_env env, napi_value object, const char *name, napi_callback callback,
+                 Lane *lane) {
   napi_value function;
-  if (napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, lane, &function) != napi_ok) return false;
+  if (napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, lane, &function) != napi_ok)
+    return false;
   lane->Retain();
   if (napi_add_finalizer(
-          env, function, lane, [](napi_env, void *data, void *) { static_cast<Lane *>(data)->Release(); },
-          nullptr, nullptr) != napi_ok) {
+          env, function, lane,
+          [](napi_env, void *data, void *) { static_cast<Lane *>(data)->Release(); }, nullptr,
+          nullptr) != napi_ok) {
     lane->Release();
     return false;
   }
@@ -293,8 +300,10 @@ napi_value CheckOptions(napi_env env, napi_callback_info info) {
   int64_t busy_poll = 0;
   if (napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr) != napi_ok) return nullptr;
   if (count > 0) napi_typeof(env, argument, &type);
-  if (type != napi_object) ThrowOption(env, false, "an object of options is needed");
-  else if (ReadLimits(env, argument, &limits)) ReadBusyPoll(env, argument, &busy_poll);
+  if (type != napi_object)
+    ThrowOption(env, false, "an object of options is needed");
+  else if (ReadLimits(env, argument, &limits))
+    ReadBusyPoll(env, argument, &busy_poll);
   return nullptr;
 }
 
@@ -319,10 +328,18 @@ napi_value Create(napi_env env, napi_callback_info info) {
     const char *name;
     napi_callback callback;
   } functions[] = {
-      {"intern", Intern}, {"commit", Commit},       {"pin", Pin},
-      {"listen", Listen}, {"urls", Urls},           {"addresses", Addresses},
-      {"stop", Stop},     {"stopListening", StopListening}, {"abort", Abort},
-      {"close", Close},   {"keepAlive", KeepAlive}, {"metrics", Metrics},
+      {"intern", Intern},
+      {"commit", Commit},
+      {"pin", Pin},
+      {"listen", Listen},
+      {"urls", Urls},
+      {"addresses", Addresses},
+      {"stop", Stop},
+      {"stopListening", StopListening},
+      {"abort", Abort},
+      {"close", Close},
+      {"keepAlive", KeepAlive},
+      {"metrics", Metrics},
   };
   bool made = lane->Open(arguments[0], arguments[1], result);
   for (const auto &entry : functions) {
@@ -336,17 +353,18 @@ napi_value Create(napi_env env, napi_callback_info info) {
   return made ? result : nullptr;
 }
 
-}  // namespace
+} // namespace
 
 NAPI_MODULE_INIT() {
   static const struct {
     const char *name;
     napi_callback callback;
-  } exported[] = {{"create", Create}, {"checkOptions", CheckOptions}, {"symbolOrigins", SymbolOrigins}};
+  } exported[] = {
+      {"create", Create}, {"checkOptions", CheckOptions}, {"symbolOrigins", SymbolOrigins}};
   for (const auto &entry : exported) {
     napi_value function;
-    if (napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.callback, nullptr, &function) !=
-            napi_ok ||
+    if (napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.callback, nullptr,
+                             &function) != napi_ok ||
         napi_set_named_property(env, exports, entry.name, function) != napi_ok) {
       return nullptr;
     }

@@ -1,17 +1,15 @@
 #include "binding/driver.h"
 
-#include "binding/lane.h"
-
 namespace {
-constexpr uint64_t kBudget = 50000;        // ns to look for the next request, by default
-constexpr uint64_t kEntryGap = 120000;     // ns: a gap that includes falling asleep and waking up
-constexpr uint64_t kSlice = 10000;         // ns of looking before Node's loop has its turn
-constexpr uint32_t kSmallBatch = 3 * 16;   // requests per turn * 16: above, looking does not pay
-constexpr uint32_t kPenaltyMost = 1024;    // turns
-}  // namespace
+constexpr uint64_t kBudget = 50000;      // ns to look for the next request, by default
+constexpr uint64_t kEntryGap = 120000;   // ns: a gap that includes falling asleep and waking up
+constexpr uint64_t kSlice = 10000;       // ns of looking before Node's loop has its turn
+constexpr uint32_t kSmallBatch = 3 * 16; // requests per turn * 16: above, looking does not pay
+constexpr uint32_t kPenaltyMost = 1024;  // turns
+} // namespace
 
-int Driver::Start(Lane *lane, uv_loop_t *loop, int descriptor) {
-  lane_ = lane;
+int Driver::Start(Driven *driven, uv_loop_t *loop, int descriptor) {
+  driven_ = driven;
   int error = uv_poll_init(loop, &poll_, descriptor);
   if (error != 0) return error;
   // None of these four can fail.
@@ -28,12 +26,8 @@ int Driver::Start(Lane *lane, uv_loop_t *loop, int descriptor) {
     handles_++;
   }
   started_ = true;
-  lane_->Retain();
   error = uv_poll_start(&poll_, UV_READABLE, OnReadable);
-  if (error != 0) {
-    Stop();
-    return error;
-  }
+  if (error != 0) return error;
   uv_prepare_start(&prepare_, OnPrepare);
   uv_check_start(&check_, OnCheck);
   for (int i = 1; i < 5; i++) uv_unref(handles[i]);
@@ -52,23 +46,25 @@ void Driver::Stop() {
 
 void Driver::OnClosed(uv_handle_t *handle) {
   Driver *driver = static_cast<Driver *>(handle->data);
-  if (--driver->handles_ == 0) driver->lane_->Stopped();
+  if (--driver->handles_ == 0) driver->driven_->Stopped();
 }
 
 void Driver::Reference(bool on) {
   if (!started_) return;
-  if (on) uv_ref(reinterpret_cast<uv_handle_t *>(&poll_));
-  else uv_unref(reinterpret_cast<uv_handle_t *>(&poll_));
+  if (on)
+    uv_ref(reinterpret_cast<uv_handle_t *>(&poll_));
+  else
+    uv_unref(reinterpret_cast<uv_handle_t *>(&poll_));
 }
 
 void Driver::Turn() {
-  lane_->Enter([this] {
-    int requests = wh_server_turn(lane_->server, 0);
-    if (requests > 0) Traffic(requests);
-  });
+  const int requests = driven_->TakeTurn();
+  if (requests > 0) Traffic(requests);
 }
 
-void Driver::OnReadable(uv_poll_t *handle, int, int) { static_cast<Driver *>(handle->data)->Turn(); }
+void Driver::OnReadable(uv_poll_t *handle, int, int) {
+  static_cast<Driver *>(handle->data)->Turn();
+}
 
 void Driver::OnTimer(uv_timer_t *handle) {
   Driver *driver = static_cast<Driver *>(handle->data);
@@ -78,12 +74,12 @@ void Driver::OnTimer(uv_timer_t *handle) {
 
 void Driver::OnPrepare(uv_prepare_t *handle) {
   Driver *driver = static_cast<Driver *>(handle->data);
-  if (driver->lane_->HasCommands()) driver->lane_->Flush();
+  if (driver->driven_->HasCommands()) driver->driven_->Flush();
 }
 
 void Driver::OnCheck(uv_check_t *handle) {
   Driver *driver = static_cast<Driver *>(handle->data);
-  if (driver->lane_->HasCommands()) driver->lane_->Flush();
+  if (driver->driven_->HasCommands()) driver->driven_->Flush();
 }
 
 void Driver::StartIdle() {
@@ -103,18 +99,16 @@ void Driver::Look() {
     const uint64_t traffic = last_traffic_;
     Turn();
     if (!started_ || again_) return;
-    if (last_traffic_ != traffic) {
-      penalty_ = 1;  // it paid
-      if (!idling_) return;
-    }
     now = uv_hrtime();
-    if (now >= look_until_) {
-      idling_ = false;
-      uv_idle_stop(&idle_);
-      if (busy_poll_ == kAdaptive && last_traffic_ + kBudget / 2 < now) {
+    if (last_traffic_ != traffic) penalty_ = 1; // it paid
+    if (!looking_ || now >= look_until_) {
+      if (looking_ && last_traffic_ == traffic && busy_poll_ == kAdaptive) {
         put_off_ = penalty_;
         if (penalty_ < kPenaltyMost) penalty_ *= 2;
       }
+      looking_ = false;
+      idling_ = false;
+      uv_idle_stop(&idle_);
       return;
     }
   } while (now < slice_end);
@@ -134,13 +128,14 @@ void Driver::Traffic(int requests) {
       return;
     }
     if (batch_ > kSmallBatch || gap_ > kEntryGap) {
-      look_until_ = now;
+      looking_ = false;
       return;
     }
     look_until_ = now + kBudget;
   } else {
     look_until_ = now + static_cast<uint64_t>(busy_poll_) * 1000;
   }
+  looking_ = true;
   StartIdle();
 }
 
@@ -149,7 +144,6 @@ void Driver::Schedule(int timeout_ms) {
   if (timeout_ms == 0) {
     // More is there than one turn may do: Node's other handles first, then on without sleeping.
     again_ = true;
-    if (look_until_ == 0) look_until_ = 1;
     StartIdle();
     return;
   }

@@ -9,7 +9,7 @@
 #include <memory>
 
 class Interned {
- public:
+public:
   static constexpr uint32_t kPlaces = 1024;
   static constexpr size_t kLongest = 118;
 
@@ -33,7 +33,7 @@ class Interned {
     return -1 - static_cast<int32_t>(place);
   }
 
- private:
+private:
   struct Entry {
     uint64_t hash;
     uint16_t length;
@@ -50,7 +50,7 @@ class Interned {
     }
     word = 0;
     memcpy(&word, bytes, length);
-    return Mix(hash ^ word) | 1;  // 0 is an empty place
+    return Mix(hash ^ word) | 1; // 0 is an empty place
   }
   static uint64_t Mix(uint64_t value) {
     value *= 0xD6E8FEB86659FD93u;

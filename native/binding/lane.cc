@@ -8,7 +8,7 @@ namespace {
 constexpr size_t kArenaSize = 512 * 1024;
 constexpr size_t kEventRoom = 4096;
 constexpr size_t kCommandSize = 256 * 1024;
-}  // namespace
+} // namespace
 
 struct HostTable {
   static void Dispatch(void *user, uint32_t first, uint32_t count) {
@@ -72,10 +72,10 @@ bool Lane::Open(napi_value options, napi_value handlers, napi_value result) {
   int error = wh_server_create(&memory, &limits, &HostTable::table, this, &server);
   if (error != WH_OK) return Throw(env, error, "cannot make the server");
   uv_loop_s *loop;
-  if (napi_get_uv_event_loop(env, &loop) != napi_ok ||
-      driver.Start(this, loop, wh_server_descriptor(server)) != 0) {
-    return Throw(env, WH_ERR_SYSTEM, "cannot watch the server on this event loop");
-  }
+  const bool watched = napi_get_uv_event_loop(env, &loop) == napi_ok &&
+                       driver.Start(this, loop, wh_server_descriptor(server)) == 0;
+  if (driver.Started()) Retain();
+  if (!watched) return Throw(env, WH_ERR_SYSTEM, "cannot watch the server on this event loop");
   driver.SetBusyPoll(busy_poll);
   // Node waits, at the end of the environment, until the handles are closed.
   Retain();
@@ -118,8 +118,10 @@ void Lane::Free() {
     napi_async_destroy(env, context);
     context = nullptr;
   }
-  if (driver.Started()) driver.Stop();
-  else RemoveHook();
+  if (driver.Started())
+    driver.Stop();
+  else
+    RemoveHook();
 }
 
 void Lane::RemoveHook() {
@@ -130,10 +132,15 @@ void Lane::RemoveHook() {
   Release();
 }
 
-// The driver's handles are closed.
 void Lane::Stopped() {
   RemoveHook();
   Release();
+}
+
+int Lane::TakeTurn() {
+  int requests = 0;
+  Enter([this, &requests] { requests = wh_server_turn(server, 0); });
+  return requests;
 }
 
 void Lane::Flush() {

@@ -32,8 +32,8 @@ struct Slab {
   napi_ref buffer = nullptr;
 };
 
-class Lane {
- public:
+class Lane final : public Driven {
+public:
   explicit Lane(napi_env env) : env(env), pins(env) {}
 
   // Makes the server and its memory. On failure a JavaScript exception is pending.
@@ -42,8 +42,7 @@ class Lane {
   void Close();
 
   // Runs `turn` with what every entry from Node's loop needs.
-  template <typename Function>
-  void Enter(Function turn) {
+  template <typename Function> void Enter(Function turn) {
     if (server == nullptr) return;
     napi_handle_scope scope;
     if (napi_open_handle_scope(env, &scope) != napi_ok) return;
@@ -54,10 +53,12 @@ class Lane {
     if (depth == 0 && closing) Free();
     napi_close_handle_scope(env, scope);
   }
-  void Flush();
-  // The driver's handles are closed.
-  void Stopped();
-  bool HasCommands() const { return control != nullptr && control[WH_CONTROL_COMMAND_LENGTH] != 0; }
+  int TakeTurn() override;
+  void Flush() override;
+  void Stopped() override;
+  bool HasCommands() const override {
+    return control != nullptr && control[WH_CONTROL_COMMAND_LENGTH] != 0;
+  }
 
   void Retain() { references++; }
   void Release() {
@@ -70,10 +71,10 @@ class Lane {
   Interned interned;
   std::vector<Slab> slabs;
   uint32_t *control = nullptr;
-  bool watch_drained = false;  // call onDrained once there are no connections
+  bool watch_drained = false; // call onDrained once there are no connections
   Driver driver;
 
- private:
+private:
   friend struct HostTable;
   void AfterTurn();
   void Free();
@@ -84,7 +85,7 @@ class Lane {
   uint8_t *Share(napi_value result, const char *name, size_t size);
 
   napi_async_context context = nullptr;
-  napi_ref receiver = nullptr;  // the object with onBatch, onSlab, onDrained
+  napi_ref receiver = nullptr; // the object with onBatch, onSlab, onDrained
   napi_ref on_batch = nullptr, on_slab = nullptr, on_drained = nullptr;
   napi_async_cleanup_hook_handle cleanup = nullptr;
   std::vector<napi_ref> shared;

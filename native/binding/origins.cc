@@ -10,14 +10,15 @@ bool Add(napi_env env, napi_value object, const char *name, const void *function
   Dl_info where;
   napi_value value;
   if (function != nullptr && dladdr(function, &where) != 0) {
-    if (napi_create_string_utf8(env, where.dli_fname, NAPI_AUTO_LENGTH, &value) != napi_ok) return false;
+    if (napi_create_string_utf8(env, where.dli_fname, NAPI_AUTO_LENGTH, &value) != napi_ok)
+      return false;
   } else if (napi_get_null(env, &value) != napi_ok) {
     return false;
   }
   return napi_set_named_property(env, object, name, value) == napi_ok;
 }
 
-}  // namespace
+} // namespace
 
 napi_value SymbolOrigins(napi_env env, napi_callback_info) {
   napi_value object;

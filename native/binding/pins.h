@@ -9,7 +9,7 @@
 #include <vector>
 
 class Pins {
- public:
+public:
   explicit Pins(napi_env env) : env_(env) {}
 
   // The number under which the core knows the typed array; -1 if Node has no memory for a reference.
@@ -51,7 +51,7 @@ class Pins {
 
   size_t Count() const { return references_.size() - free_.size(); }
 
- private:
+private:
   napi_env env_;
   std::vector<napi_ref> references_;
   std::vector<uint32_t> free_;

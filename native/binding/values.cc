@@ -23,12 +23,13 @@ std::string Show(napi_env env, napi_value value) {
 }
 
 // The member, and whether it is there and not undefined.
-bool Get(napi_env env, napi_value object, const char *name, napi_value *value, napi_valuetype *type) {
+bool Get(napi_env env, napi_value object, const char *name, napi_value *value,
+         napi_valuetype *type) {
   if (napi_get_named_property(env, object, name, value) != napi_ok) return false;
   return napi_typeof(env, *value, type) == napi_ok;
 }
 
-}  // namespace
+} // namespace
 
 bool Throw(napi_env env, int error, const char *message) {
   bool pending = false;
@@ -38,8 +39,10 @@ bool Throw(napi_env env, int error, const char *message) {
 }
 
 bool ThrowOption(napi_env env, bool range, const std::string &message) {
-  if (range) napi_throw_range_error(env, "WH_ERR_INVALID_OPTION", message.c_str());
-  else napi_throw_type_error(env, "WH_ERR_INVALID_OPTION", message.c_str());
+  if (range)
+    napi_throw_range_error(env, "WH_ERR_INVALID_OPTION", message.c_str());
+  else
+    napi_throw_type_error(env, "WH_ERR_INVALID_OPTION", message.c_str());
   return false;
 }
 
@@ -51,8 +54,8 @@ bool ReadInteger(napi_env env, napi_value object, const char *name, int64_t leas
   if (type == napi_undefined) return true;
   double number = 0;
   if (type != napi_number || napi_get_value_double(env, value, &number) != napi_ok) {
-    return ThrowOption(env, false,
-                       std::string("option '") + name + "' must be a number, not " + Show(env, value));
+    return ThrowOption(
+        env, false, std::string("option '") + name + "' must be a number, not " + Show(env, value));
   }
   if (!(number >= static_cast<double>(least) && number <= static_cast<double>(greatest)) ||
       number != std::floor(number)) {
@@ -72,25 +75,28 @@ bool ReadBoolean(napi_env env, napi_value object, const char *name, bool *out) {
   if (type == napi_undefined) return true;
   if (type != napi_boolean) {
     return ThrowOption(env, false,
-                       std::string("option '") + name + "' must be a boolean, not " + Show(env, value));
+                       std::string("option '") + name + "' must be a boolean, not " +
+                           Show(env, value));
   }
   return napi_get_value_bool(env, value, out) == napi_ok;
 }
 
-bool ReadString(napi_env env, napi_value object, const char *name, std::string *out, bool *present) {
+bool ReadString(napi_env env, napi_value object, const char *name, std::string *out,
+                bool *present) {
   napi_value value;
   napi_valuetype type;
   *present = false;
   if (!Get(env, object, name, &value, &type)) return false;
   if (type == napi_undefined) return true;
   if (type != napi_string) {
-    return ThrowOption(env, false,
-                       std::string("option '") + name + "' must be a string, not " + Show(env, value));
+    return ThrowOption(
+        env, false, std::string("option '") + name + "' must be a string, not " + Show(env, value));
   }
   size_t length = 0;
   if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) return false;
   out->resize(length + 1);
-  if (napi_get_value_string_utf8(env, value, &(*out)[0], length + 1, &length) != napi_ok) return false;
+  if (napi_get_value_string_utf8(env, value, &(*out)[0], length + 1, &length) != napi_ok)
+    return false;
   out->resize(length);
   *present = true;
   return true;
@@ -102,7 +108,8 @@ bool ReadFunction(napi_env env, napi_value object, const char *name, napi_ref *o
   if (!Get(env, object, name, &value, &type)) return false;
   if (type != napi_function) {
     return ThrowOption(env, false,
-                       std::string("option '") + name + "' must be a function, not " + Show(env, value));
+                       std::string("option '") + name + "' must be a function, not " +
+                           Show(env, value));
   }
   return napi_create_reference(env, value, 1, out) == napi_ok;
 }
@@ -127,14 +134,13 @@ bool ReadLimits(napi_env env, napi_value object, wh_limits *out) {
       }
     }
     if (valid && wh_limits_set(out, row, number) == WH_OK) continue;
-    std::string range = "a whole number of " + std::string(row->unit) + ", " +
-                        std::to_string(row->least) +
-                        (row->greatest == WH_UNLIMITED ? " or more"
-                                                       : " to " + std::to_string(row->greatest)) +
-                        (row->can_be_unlimited ? ", or null for none" : "");
+    std::string range =
+        "a whole number of " + std::string(row->unit) + ", " + std::to_string(row->least) +
+        (row->greatest == WH_UNLIMITED ? " or more" : " to " + std::to_string(row->greatest)) +
+        (row->can_be_unlimited ? ", or null for none" : "");
     return ThrowOption(env, type == napi_number,
-                       std::string("option 'limits.") + row->name + "' must be " + range + ", not " +
-                           Show(env, value));
+                       std::string("option 'limits.") + row->name + "' must be " + range +
+                           ", not " + Show(env, value));
   }
   bool server_header = true;
   if (!ReadBoolean(env, object, "addServerHeader", &server_header)) return false;

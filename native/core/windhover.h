@@ -29,13 +29,13 @@ typedef struct wh_server wh_server;
 
 /* Memory that the application sees too. The host owns it; it outlives the server. */
 typedef struct wh_memory {
-  uint8_t *arena;       /* bytes as received: bodies are read from here; 64 KiB or more */
+  uint8_t *arena; /* bytes as received: bodies are read from here; 64 KiB or more */
   size_t arena_size;
-  uint32_t *events;     /* WH_EVENT_WORDS for each of event_room events */
-  size_t event_room;    /* 1,024 or more */
-  uint8_t *commands;    /* 4-byte aligned */
+  uint32_t *events;  /* WH_EVENT_WORDS for each of event_room events */
+  size_t event_room; /* 1,024 or more */
+  uint8_t *commands; /* 4-byte aligned */
   size_t command_size;
-  uint32_t *control;    /* WH_CONTROL_WORDS words */
+  uint32_t *control; /* WH_CONTROL_WORDS words */
 } wh_memory;
 
 /* What the host does for the server. */
@@ -98,7 +98,8 @@ typedef struct wh_metrics {
   uint64_t requests, active_requests, answers, refused;
   uint64_t bytes_received, bytes_sent, batches;
   uint64_t latency[104]; /* answers by time from dispatch to end; see latency_limits */
-  uint64_t latency_limits[104]; /* µs: bucket i holds what is below limit i, and not in one before */
+  uint64_t
+      latency_limits[104]; /* µs: bucket i holds what is below limit i, and not in one before */
 } wh_metrics;
 void wh_server_metrics(const wh_server *server, wh_metrics *out);
 

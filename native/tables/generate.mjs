@@ -351,7 +351,7 @@ function statusCodes() {
   const ts = typeScript(table, [
     '',
     docComment('The reason phrase of each registered status code.'),
-    'export const reasonPhrases: Readonly<Record<number, string>> = {',
+    'export const reasonPhrases: Readonly<Partial<Record<number, string>>> = {',
     ...entries.map(({ code, phrase }) => `  ${code}: ${quoted(phrase)},`),
     '};',
   ]);

@@ -120,6 +120,7 @@ static void decodes_bodies_of_the_grammar(void **state) {
       {"3 ; a = b ;\tc\t=\t\"d\" ; e\r\nabc\r\n0\r\n\r\n", "abc", ""},
       {"3;a;b;c=d;e=\"f\";g\r\nabc\r\n0\r\n\r\n", "abc", ""},
       {"3\t ;a\r\nabc\r\n0\r\n\r\n", "abc", ""},
+      {"3  ;\t\ta \t=  b\t\t;  c  ;  d  =  \"e\"  ;f\r\nabc\r\n0\r\n\r\n", "abc", ""},
       {"3;!#$%&'*+-.^_`|~09azAZ=!#$%&'*+-.^_`|~09azAZ\r\nabc\r\n0\r\n\r\n", "abc", ""},
       /* trailers */
       {"3\r\nabc\r\n0\r\nX: y\r\nHost: z\r\n\r\n", "abc", "X: y\r\nHost: z\r\n"},
@@ -301,8 +302,10 @@ static void bounds_extensions_and_leading_zeros_over_a_body(void **state) {
   assert_int_equal(whole.result, -413);
   assert_int_equal(whole.reason, WH_CHUNKED_EXTENSIONS_TOO_LARGE);
   assert_int_equal(whole.body_length, 2);
-  decode_every_way(BYTES("1;ab\r\na\r\n001;a\r\nb\r\n0;ab\r\n\r\n"), &limits);
+  decode_every_way(BYTES("1;ab\r\na\r\n001;a\r\nb\r\n0;a\r\n\r\n"), &limits);
   assert_int_equal(whole.result, -413);
+  decode_every_way(BYTES("1;ab\r\na\r\n1;ab\r\nb\r\n0;a\r\n\r\n"), &limits);
+  assert_int_equal(whole.result, WH_CHUNKED_DONE);
 }
 
 static void an_endless_body_of_extensions_ends_by_the_default_limit(void **state) {
@@ -400,6 +403,20 @@ static void walks_through_a_trailer_section(void **state) {
   free(copy);
 }
 
+/* The decoder hands out no such section; a caller's mistake must not be read as a field. */
+static void finds_no_field_in_what_is_no_section(void **state) {
+  (void)state;
+  static const char *const rows[] = {"X", "X: y", "X: y\r", "X\r\n", "X\r\nY: z\r\n", "\n", ":"};
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    size_t n = strlen(rows[i]);
+    uint8_t *copy = exact_copy(rows[i], n);
+    size_t offset = 0;
+    wh_trailer_field field;
+    check_row(wh_trailer_next(copy, n, &offset, &field) == 0 && offset == 0, i, rows[i]);
+    free(copy);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(decodes_bodies_of_the_grammar),
@@ -412,6 +429,7 @@ int main(void) {
       cmocka_unit_test(bounds_the_trailer_section),
       cmocka_unit_test(hands_out_large_chunks_in_place),
       cmocka_unit_test(walks_through_a_trailer_section),
+      cmocka_unit_test(finds_no_field_in_what_is_no_section),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

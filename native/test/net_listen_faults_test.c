@@ -169,7 +169,8 @@ static int fault_lchown(const char *path, uid_t user, gid_t group) {
   return fails(CALL_LCHOWN, 0) ? -1 : lchown(path, user, group);
 }
 
-static int fault_nanosleep(void) {
+static int fault_nanosleep(const struct timespec *time, struct timespec *rest) {
+  assert_true(time->tv_sec == 0 && time->tv_nsec > 0 && rest == NULL);
   fault.pauses++;
   return 0;
 }
@@ -191,7 +192,7 @@ static int fault_nanosleep(void) {
 #define fchmodat(at, path, mode, flags) fault_fchmodat(at, path, mode, flags)
 #define chmod(path, mode) fault_chmod(path, mode)
 #define lchown(path, user, group) fault_lchown(path, user, group)
-#define nanosleep(time, rest) fault_nanosleep()
+#define nanosleep(time, rest) fault_nanosleep(time, rest)
 
 #include "net/listen.c"      /* NOLINT(bugprone-suspicious-include): see above */
 #include "net/listen_unix.c" /* NOLINT(bugprone-suspicious-include) */

@@ -34,6 +34,8 @@ test('takes parameters, patterns, optional parts and wildcards from the path', a
     app.get('/number/:n(^\\d+$)', tell('number'));
     app.get('/maybe/:x?', tell('maybe'));
     app.get('/files/*', tell('files'));
+    app.get('/both/:id', tell('both'));
+    app.get('/both/*', tell('both'));
   });
   const cases: [string, string][] = [
     ['/', 'root'],
@@ -45,10 +47,23 @@ test('takes parameters, patterns, optional parts and wildcards from the path', a
     ['/maybe', 'maybe'],
     ['/maybe/y', 'maybe x y'],
     ['/files/a/b.txt', 'files * a/b.txt'],
+    ['/files/a/', 'files * a/'],
+    ['/files//a', 'files * /a'],
+    ['/both/a/', 'both id a'],
+    ['/both/a/b/', 'both * a/b/'],
     ['/files/', 'files * '],
   ];
   for (const [target, text] of cases) t.is((await request(target)).text, text, target);
-  for (const target of ['/users', '/number/x', '/Users/7', '/users/7/posts', '/none']) {
+  for (const target of [
+    '/users',
+    '/users/',
+    '/users//posts/1',
+    '/files',
+    '/number/x',
+    '/Users/7',
+    '/users/7/posts',
+    '/none',
+  ]) {
     t.is((await request(target)).statusCode, 404, target);
   }
 });

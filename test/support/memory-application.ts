@@ -11,7 +11,7 @@ export interface MemoryApplication {
   readonly server: MemoryServer;
   /** What was reported of failing handlers. */
   readonly reported: unknown[];
-  request(request?: MemoryRequest | string): Promise<MemoryResponse>;
+  readonly request: (request?: MemoryRequest | string) => Promise<MemoryResponse>;
 }
 
 /** Builds and starts an application. */

@@ -131,7 +131,8 @@ export class MemoryServer implements Server {
     this.calls.stop++;
     this.stopSignal = signal;
     const forced = new Promise<void>((resolve) => {
-      signal?.addEventListener('abort', () => resolve());
+      if (signal?.aborted === true) resolve();
+      else signal?.addEventListener('abort', () => resolve());
     });
     await Promise.race([this.drained, forced]);
     this.run = undefined;

@@ -5,13 +5,7 @@ import HyperExpress from 'hyper-express';
 import { hello, lookUp, makeLarge } from './shared.mjs';
 
 const large = Buffer.from(makeLarge());
-const most = 2 ** 21;
-// A body's stream that fills up is paused, and on this uWebSockets.js never resumed: so it is as
-// large as the largest body.
-const app = new HyperExpress.Server({
-  max_body_length: most,
-  streaming: { readable: { highWaterMark: most } },
-});
+const app = new HyperExpress.Server({ max_body_length: 2 ** 21 });
 
 app.get('/plaintext', (request, response) => {
   response.type('text').send(hello);
@@ -47,9 +41,10 @@ app.post('/echo', async (request, response) => {
   response.header('Content-Type', 'application/octet-stream').send(body);
 });
 
-app.post('/upload', async (request, response) => {
-  const body = await request.buffer();
-  response.type('text').send(String(body.length));
+app.post('/upload', (request, response) => {
+  let bytes = 0;
+  request.on('data', (/** @type {Uint8Array} */ chunk) => (bytes += chunk.length));
+  request.on('end', () => response.type('text').send(String(bytes)));
 });
 
 await app.listen(Number(process.argv[2]), '127.0.0.1');

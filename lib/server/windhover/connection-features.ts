@@ -74,7 +74,12 @@ export class ConnectionFeatures implements HttpConnectionFeature, HttpRequestIde
     const told = this.server.addresses(this.exchange);
     if (told === null) return NOWHERE;
     const [remote, remotePort, local, localPort] = told;
-    this.ends = [remote === '' ? undefined : remote, remotePort, local === '' ? undefined : local, localPort];
+    this.ends = [
+      remote === '' ? undefined : remote,
+      remotePort,
+      local === '' ? undefined : local,
+      localPort,
+    ];
     return this.ends;
   }
 

@@ -14,7 +14,12 @@ import {
   HttpResponseBodyFeature,
   HttpResponseFeature,
 } from '../../features/http-features.js';
-import { contextDisposed, responseEnded, responseStarted, WindhoverError } from '../../http/errors.js';
+import {
+  contextDisposed,
+  responseEnded,
+  responseStarted,
+  WindhoverError,
+} from '../../http/errors.js';
 import { HeaderMap } from '../../http/header-map.js';
 import { byteLength, NativeExchange } from '../../native/exchange.js';
 import type { NativeServer } from '../../native/native-server.js';
@@ -314,7 +319,10 @@ export class WindhoverExchange
     return undefined;
   }
 
-  private async runStartingAfter(first: Promise<void>, callbacks: ResponseCallback[]): Promise<void> {
+  private async runStartingAfter(
+    first: Promise<void>,
+    callbacks: ResponseCallback[],
+  ): Promise<void> {
     await first;
     for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) {
       await callback();
@@ -334,4 +342,3 @@ const OWN_TOKENS = [
   HttpRequestIdentifierFeature,
   HttpRequestBodyDetectionFeature,
 ] as const;
-

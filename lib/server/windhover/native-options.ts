@@ -14,7 +14,12 @@ const LIMITS: ReadonlySet<string> = new Set([
   'requestHeadersTimeout',
 ]);
 
-const OPTIONS: ReadonlySet<string> = new Set(['endpoints', 'limits', 'addServerHeader', 'busyPoll']);
+const OPTIONS: ReadonlySet<string> = new Set([
+  'endpoints',
+  'limits',
+  'addServerHeader',
+  'busyPoll',
+]);
 
 function invalidOption(message: string): TypeError {
   return codedTypeError('WH_ERR_INVALID_OPTION', message);

@@ -80,9 +80,16 @@ export class RequestRunner<T> implements ExchangeHandler {
 
   bodyError(status: number): Error {
     if (status === 0) {
-      return new WindhoverError('WH_ERR_REQUEST_ABORTED', 'The client has gone before its request was complete');
+      return new WindhoverError(
+        'WH_ERR_REQUEST_ABORTED',
+        'The client has gone before its request was complete',
+      );
     }
-    return new BadHttpRequestError(status, 'The body of the request is not valid', 'WH_ERR_BAD_BODY');
+    return new BadHttpRequestError(
+      status,
+      'The body of the request is not valid',
+      'WH_ERR_BAD_BODY',
+    );
   }
 
   /** The handler is done, in the batch. Returns whether something still runs. */

@@ -318,8 +318,9 @@ int wh_trailer_next(const uint8_t *section, size_t length, size_t *offset,
   field->name = line;
   field->name_length = (size_t)(colon - line);
   field->value = colon + 1;
-  field->value_length = (size_t)(line_feed - colon) - 1;
-  if (field->value_length > 0 && line_feed[-1] == '\r') field->value_length--;
+  /* With the CR there is always a byte between the two. */
+  if (line_feed - colon < 2) return 0;
+  field->value_length = (size_t)(line_feed - colon) - 2;
   wh_trim_ows(&field->value, &field->value_length);
   *offset += (size_t)(line_feed - line) + 1;
   return 1;

@@ -131,8 +131,8 @@ static wh_exchange *take_large(wh_exchange_pool *pool, size_t size) {
   return prepare(pool, list);
 }
 
-wh_exchange *wh_exchange_grow(wh_exchange_pool *pool, wh_exchange *exchange, size_t size, size_t used,
-                              size_t fields) {
+wh_exchange *wh_exchange_grow(wh_exchange_pool *pool, wh_exchange *exchange, size_t size,
+                              size_t used, size_t fields) {
   /* Room to double, so that a head that comes in small pieces is not moved for each of them. */
   size_t wanted = (size_t)exchange->slot_size * 2;
   wh_exchange *large = take_large(pool, size > wanted ? size : wanted);

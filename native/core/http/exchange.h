@@ -27,14 +27,14 @@ typedef struct wh_pending wh_pending;
 
 /* An answer, or the head of one, as the application ordered it. Pointers are valid for the call. */
 typedef struct wh_answer {
-  unsigned status;          /* 100 to 599 */
-  unsigned flags;           /* WH_COMMAND_FLAG_... */
-  const uint8_t *head;      /* header lines, each with its CRLF */
+  unsigned status;     /* 100 to 599 */
+  unsigned flags;      /* WH_COMMAND_FLAG_... */
+  const uint8_t *head; /* header lines, each with its CRLF */
   size_t head_length;
-  const uint8_t *body;      /* NULL where it is pinned */
+  const uint8_t *body; /* NULL where it is pinned */
   size_t body_length;
-  uint32_t pinned_id;       /* with WH_COMMAND_FLAG_PINNED */
-  uint64_t content_length;  /* of a START with WH_COMMAND_FLAG_HAS_LENGTH */
+  uint32_t pinned_id;      /* with WH_COMMAND_FLAG_PINNED */
+  uint64_t content_length; /* of a START with WH_COMMAND_FLAG_HAS_LENGTH */
 } wh_answer;
 
 /* What a protocol does for the application. Each is called with an exchange that is not over. */
@@ -44,10 +44,10 @@ typedef struct wh_protocol {
   void (*write)(wh_exchange *exchange, const wh_answer *answer);   /* some body */
   void (*end)(wh_exchange *exchange);                              /* the end of the body */
   void (*inform)(wh_exchange *exchange, const wh_answer *answer);  /* 1xx */
-  void (*read)(wh_exchange *exchange, int on);                     /* wants the body, or enough of it */
-  void (*notify_room)(wh_exchange *exchange);                      /* report when there is room */
-  void (*abort)(wh_exchange *exchange);                            /* the connection or stream ends now */
-  void (*released)(wh_exchange *exchange);                         /* the application is done with it */
+  void (*read)(wh_exchange *exchange, int on); /* wants the body, or enough of it */
+  void (*notify_room)(wh_exchange *exchange);  /* report when there is room */
+  void (*abort)(wh_exchange *exchange);        /* the connection or stream ends now */
+  void (*released)(wh_exchange *exchange);     /* the application is done with it */
 } wh_protocol;
 
 struct wh_exchange {
@@ -56,27 +56,27 @@ struct wh_exchange {
   uint32_t index;      /* as the application knows it: slab << WH_SLAB_SHIFT | place */
   uint32_t generation; /* also in the slot */
   const wh_protocol *protocol;
-  void *owner;         /* the protocol's connection or stream; NULL once that is gone */
-  wh_exchange *next;   /* free list, or the protocol's queue */
+  void *owner;       /* the protocol's connection or stream; NULL once that is gone */
+  wh_exchange *next; /* free list, or the protocol's queue */
   wh_pending *pending_first, *pending_last; /* answered before its turn: the protocol's */
-  uint64_t started_us; /* when it was dispatched, by the server's clock */
-  uint64_t response_left; /* bytes of a declared Content-Length still to come */
-  uint8_t dispatched : 1;     /* the application has it */
-  uint8_t released : 1;       /* the application is done with it */
-  uint8_t started : 1;        /* the head of the answer is out, or waits for its turn */
-  uint8_t ended : 1;          /* the answer is complete */
-  uint8_t end_ordered : 1;    /* the application has ordered the end of the answer */
-  uint8_t chunked : 1;        /* the answer is chunked */
-  uint8_t has_length : 1;     /* the answer has a declared length */
-  uint8_t close : 1;          /* the connection ends after this answer */
-  uint8_t aborted : 1;        /* the application was told that the client is gone */
-  uint8_t wants_ended : 1;    /* the application wants WH_EVENT_ENDED */
-  uint8_t body_wanted : 1;    /* the application reads the body */
-  uint8_t body_done : 1;      /* the request's body is complete, or there is none */
-  uint8_t continue_due : 1;   /* the client waits for 100 Continue */
-  uint8_t head_only : 1;      /* HEAD: no body is sent */
-  uint8_t no_body : 1;        /* the status forbids a body */
-  uint8_t minor_version : 1;  /* HTTP/1.minor */
+  uint64_t started_us;                      /* when it was dispatched, by the server's clock */
+  uint64_t response_left;                   /* bytes of a declared Content-Length still to come */
+  uint8_t dispatched : 1;                   /* the application has it */
+  uint8_t released : 1;                     /* the application is done with it */
+  uint8_t started : 1;       /* the head of the answer is out, or waits for its turn */
+  uint8_t ended : 1;         /* the answer is complete */
+  uint8_t end_ordered : 1;   /* the application has ordered the end of the answer */
+  uint8_t chunked : 1;       /* the answer is chunked */
+  uint8_t has_length : 1;    /* the answer has a declared length */
+  uint8_t close : 1;         /* the connection ends after this answer */
+  uint8_t aborted : 1;       /* the application was told that the client is gone */
+  uint8_t wants_ended : 1;   /* the application wants WH_EVENT_ENDED */
+  uint8_t body_wanted : 1;   /* the application reads the body */
+  uint8_t body_done : 1;     /* the request's body is complete, or there is none */
+  uint8_t continue_due : 1;  /* the client waits for 100 Continue */
+  uint8_t head_only : 1;     /* HEAD: no body is sent */
+  uint8_t no_body : 1;       /* the status forbids a body */
+  uint8_t minor_version : 1; /* HTTP/1.minor */
 };
 
 /* Where slabs come from. */
@@ -98,8 +98,8 @@ wh_exchange *wh_exchange_take(wh_exchange_pool *pool);
  * first `used` bytes and in the table of `fields` entries moves along. NULL where there is no memory:
  * the old one is then still as it was.
  */
-wh_exchange *wh_exchange_grow(wh_exchange_pool *pool, wh_exchange *exchange, size_t size, size_t used,
-                              size_t fields);
+wh_exchange *wh_exchange_grow(wh_exchange_pool *pool, wh_exchange *exchange, size_t size,
+                              size_t used, size_t fields);
 /* Gives it back. */
 void wh_exchange_give(wh_exchange_pool *pool, wh_exchange *exchange);
 /* The exchange that the application means; NULL if it is over or was never dispatched. */

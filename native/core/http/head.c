@@ -48,7 +48,8 @@ static int host_fits_target(const wh_exchange *exchange, const field *host) {
   const uint8_t *slot = exchange->slot;
   uint32_t length = wh_slot_get32(exchange, WH_SLOT_AUTHORITY_LENGTH);
   const uint8_t *value = slot + host->value_offset;
-  if (slot[WH_SLOT_TARGET_FORM] == WH_TARGET_ORIGIN || slot[WH_SLOT_TARGET_FORM] == WH_TARGET_ASTERISK) {
+  if (slot[WH_SLOT_TARGET_FORM] == WH_TARGET_ORIGIN ||
+      slot[WH_SLOT_TARGET_FORM] == WH_TARGET_ASTERISK) {
     return 1;
   }
   return wh_host_matches_authority(value, host->value_length,
@@ -91,7 +92,9 @@ wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *
         return fail(facts, WH_REFUSED_TRANSFER_ENCODING, 400);
       }
       break;
-    case WH_HEADER_CONNECTION: facts->connection |= wh_connection_parse(value, f.value_length); break;
+    case WH_HEADER_CONNECTION:
+      facts->connection |= wh_connection_parse(value, f.value_length);
+      break;
     case WH_HEADER_EXPECT:
       if (exchange->minor_version == 0) break; /* RFC 9110 10.1.1: ignored on HTTP/1.0 */
       if (!wh_expect_is_continue(value, f.value_length)) {

@@ -9,9 +9,9 @@
 
 /* What the header fields say. */
 typedef struct wh_head_facts {
-  unsigned status;       /* with a refusal: what to answer */
-  unsigned flags;        /* WH_REQUEST_FLAG_... */
-  unsigned connection;   /* enum wh_connection_option */
+  unsigned status;     /* with a refusal: what to answer */
+  unsigned flags;      /* WH_REQUEST_FLAG_... */
+  unsigned connection; /* enum wh_connection_option */
   uint64_t content_length;
   int expect_continue;
 } wh_head_facts;

@@ -23,9 +23,9 @@
 #include "http/path.h"
 #include "http/request_line.h"
 
-#define KEPT_SESSIONS 256               /* idle sessions kept for reuse */
-#define DRAIN_LIMIT (1024U * 1024)      /* unwanted body bytes read to keep a connection; more: close */
-#define BLANK_BYTES_LIMIT 16            /* CR and LF ignored before a request line (RFC 9112 2.2) */
+#define KEPT_SESSIONS 256          /* idle sessions kept for reuse */
+#define DRAIN_LIMIT (1024U * 1024) /* unwanted body bytes read to keep a connection; more: close */
+#define BLANK_BYTES_LIMIT 16       /* CR and LF ignored before a request line (RFC 9112 2.2) */
 
 /* What all sessions of a service start from. */
 struct wh_http1_shared {
@@ -253,8 +253,14 @@ static int take_request_line(wh_http1 *session, const uint8_t *line, size_t leng
   exchange->minor_version = parts.minor_version & 1;
   exchange->head_only = parts.method == WH_METHOD_HEAD;
   uint32_t places[8] = {
-      base + parts.target_offset, parts.target_length, base + parts.path_offset, parts.path_length,
-      base + parts.query_offset,  parts.query_length,  base,                     parts.method_length,
+      base + parts.target_offset,
+      parts.target_length,
+      base + parts.path_offset,
+      parts.path_length,
+      base + parts.query_offset,
+      parts.query_length,
+      base,
+      parts.method_length,
   };
   memcpy(exchange->slot + WH_SLOT_TARGET_OFFSET, places, sizeof places);
   wh_slot_set32(exchange, WH_SLOT_AUTHORITY_OFFSET, base + parts.authority_offset);
@@ -337,7 +343,8 @@ static void finish_head(wh_http1 *session);
 static size_t receive_fields(wh_http1 *session, const uint8_t *data, size_t length) {
   uint32_t limit = session->service->limits.headers_total_size;
   /* Header bytes before this round: what the slot has behind the request line. */
-  size_t before = session->raw_used > session->fields_start ? session->raw_used - session->fields_start : 0;
+  size_t before =
+      session->raw_used > session->fields_start ? session->raw_used - session->fields_start : 0;
   size_t allowed = (size_t)limit + 2 - before; /* the empty line at the end does not count */
   size_t round = length < allowed ? length : allowed;
   llhttp_errno_t error = llhttp_execute(&session->parser, (const char *)data, round);
@@ -379,8 +386,10 @@ static void dispatch(wh_http1 *session) {
   exchange->owner = session;
   exchange->protocol = &wh_http1_protocol;
   exchange->next = NULL;
-  if (session->last != NULL) session->last->next = exchange;
-  else session->first = exchange;
+  if (session->last != NULL)
+    session->last->next = exchange;
+  else
+    session->first = exchange;
   session->last = exchange;
   session->running++;
   exchange->started_us = service->now_us;
@@ -459,10 +468,9 @@ static void finish_head(wh_http1 *session) {
     refuse(session, reason, facts.status);
     return;
   }
-  int keep_alive = exchange->minor_version
-                       ? !(facts.connection & WH_CONNECTION_CLOSE)
-                       : (facts.connection & WH_CONNECTION_KEEP_ALIVE) &&
-                             !(facts.connection & WH_CONNECTION_CLOSE);
+  int keep_alive = exchange->minor_version ? !(facts.connection & WH_CONNECTION_CLOSE)
+                                           : (facts.connection & WH_CONNECTION_KEEP_ALIVE) &&
+                                                 !(facts.connection & WH_CONNECTION_CLOSE);
   session->keep_alive = keep_alive && !session->service->stopping;
   exchange->close = !session->keep_alive;
   exchange->continue_due = facts.expect_continue && (facts.flags & WH_REQUEST_FLAG_HAS_BODY);
@@ -511,7 +519,7 @@ static void finish_body(wh_http1 *session) {
     exchange->body_done = 1;
     if (!exchange->aborted) session->service->receiver->body_end(session->service->user, exchange);
   }
-  session->state = !session->keep_alive ? STATE_CLOSED
+  session->state = !session->keep_alive     ? STATE_CLOSED
                    : session->first == NULL ? STATE_LINE
                                             : STATE_WAIT;
   session->service->transport->read(session->connection, 1);
@@ -530,7 +538,8 @@ static size_t receive_length(wh_http1 *session, const uint8_t *data, size_t leng
     /* The whole body came with the head: one event for both. */
     wh_http_service *service = session->service;
     service->receiver->keep(service->user, data + piece);
-    wh_slot_set32(exchange, WH_SLOT_BODY_OFFSET, service->receiver->arena_offset(service->user, data));
+    wh_slot_set32(exchange, WH_SLOT_BODY_OFFSET,
+                  service->receiver->arena_offset(service->user, data));
     wh_slot_set32(exchange, WH_SLOT_BODY_LENGTH, (uint32_t)piece);
     wh_slot_set16(exchange, WH_SLOT_FLAGS,
                   wh_slot_get16(exchange, WH_SLOT_FLAGS) | WH_REQUEST_FLAG_BODY_COMPLETE);
@@ -598,8 +607,10 @@ static void stash(wh_http1 *session, const uint8_t *data, size_t length) {
 /* A request that waited may run, or the next one be read: nothing earlier is unanswered. */
 static void leave_wait(wh_http1 *session) {
   if (session->state != STATE_WAIT || session->first != NULL) return;
-  if (session->waiting_head) start_exchange(session);
-  else session->state = STATE_LINE;
+  if (session->waiting_head)
+    start_exchange(session);
+  else
+    session->state = STATE_LINE;
 }
 
 static void parse(wh_http1 *session, const uint8_t *data, size_t length) {
@@ -686,9 +697,7 @@ void wh_http1_resume(wh_http1 *session, uint8_t *scratch) {
   if (session->eof && !session->over && session->rest_length == 0) receive_end(session);
 }
 
-void wh_http1_head_timeout(wh_http1 *session) {
-  refuse(session, WH_REFUSED_HEADERS_TIMEOUT, 408);
-}
+void wh_http1_head_timeout(wh_http1 *session) { refuse(session, WH_REFUSED_HEADERS_TIMEOUT, 408); }
 
 void wh_http1_stop(wh_http1 *session) {
   if (session->over) return;

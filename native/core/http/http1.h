@@ -19,12 +19,12 @@
 
 /* What a session is doing, for the server's timers. */
 typedef enum wh_http1_phase {
-  WH_HTTP1_IDLE,    /* nothing: the session can be given back */
-  WH_HTTP1_HEAD,    /* a head is incomplete */
-  WH_HTTP1_BODY,    /* a body is incomplete */
-  WH_HTTP1_DRAIN,   /* the rest of a body that nobody wants */
-  WH_HTTP1_BUSY,    /* the application has the word */
-  WH_HTTP1_OVER     /* the connection is ending */
+  WH_HTTP1_IDLE,  /* nothing: the session can be given back */
+  WH_HTTP1_HEAD,  /* a head is incomplete */
+  WH_HTTP1_BODY,  /* a body is incomplete */
+  WH_HTTP1_DRAIN, /* the rest of a body that nobody wants */
+  WH_HTTP1_BUSY,  /* the application has the word */
+  WH_HTTP1_OVER   /* the connection is ending */
 } wh_http1_phase;
 
 /* Once per service, before its first session: makes the parser's starting states. 0 or an error. */

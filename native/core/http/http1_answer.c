@@ -15,7 +15,12 @@
 /* More than status line, Date, Server, Content-Type, framing and Connection take together. */
 #define HEAD_OVERHEAD 512U
 
-typedef enum pending_kind { PENDING_RESPOND, PENDING_START, PENDING_WRITE, PENDING_END } pending_kind;
+typedef enum pending_kind {
+  PENDING_RESPOND,
+  PENDING_START,
+  PENDING_WRITE,
+  PENDING_END
+} pending_kind;
 
 /* Something ordered before its turn; its bytes stand behind it. */
 struct wh_pending {
@@ -46,7 +51,7 @@ static uint8_t *put_hex(uint8_t *out, size_t value) {
   uint8_t digits[16];
   size_t n = sizeof digits;
   do {
-    digits[--n] = (uint8_t)"0123456789abcdef"[value & 15];
+    digits[--n] = (uint8_t) "0123456789abcdef"[value & 15];
     value >>= 4;
   } while (value != 0);
   return put(out, digits + n, sizeof digits - n);
@@ -78,7 +83,8 @@ static uint8_t *put_status_line(uint8_t *out, const wh_answer *answer, const uin
 static uint8_t *put_content_type(uint8_t *out, unsigned flags) {
   switch (flags >> WH_COMMAND_FLAG_CONTENT_TYPE_SHIFT & 15) {
   case WH_CONTENT_TYPE_TEXT: return LITERAL(out, "Content-Type: text/plain; charset=utf-8\r\n");
-  case WH_CONTENT_TYPE_JSON: return LITERAL(out, "Content-Type: application/json; charset=utf-8\r\n");
+  case WH_CONTENT_TYPE_JSON:
+    return LITERAL(out, "Content-Type: application/json; charset=utf-8\r\n");
   case WH_CONTENT_TYPE_HTML: return LITERAL(out, "Content-Type: text/html; charset=utf-8\r\n");
   case WH_CONTENT_TYPE_BYTES: return LITERAL(out, "Content-Type: application/octet-stream\r\n");
   default: return out;
@@ -128,8 +134,10 @@ static uint8_t *put_head(uint8_t *out, wh_http1 *session, wh_exchange *exchange,
       how == FRAMING_CLOSE) {
     exchange->close = 1;
   }
-  if (exchange->close) out = LITERAL(out, "Connection: close\r\n");
-  else if (exchange->minor_version == 0) out = LITERAL(out, "Connection: keep-alive\r\n");
+  if (exchange->close)
+    out = LITERAL(out, "Connection: close\r\n");
+  else if (exchange->minor_version == 0)
+    out = LITERAL(out, "Connection: keep-alive\r\n");
   return LITERAL(out, "\r\n");
 }
 
@@ -157,20 +165,22 @@ static void send_respond(wh_http1 *session, wh_exchange *exchange, const wh_answ
   int pinned = (answer->flags & WH_COMMAND_FLAG_PINNED) != 0;
   size_t composed = pinned || body_length > COMPOSED_BODY ? 0 : body_length;
   framing how = answer->status == 205 || !no_body ? FRAMING_LENGTH : FRAMING_NONE;
-  uint8_t *start = transport->reserve(session->connection, HEAD_OVERHEAD + answer->head_length + composed);
+  uint8_t *start =
+      transport->reserve(session->connection, HEAD_OVERHEAD + answer->head_length + composed);
   if (start == NULL) {
     drop_pinned(session, answer);
     return;
   }
-  uint8_t *out =
-      put_head(start, session, exchange, answer, how, no_body ? 0 : answer->body_length);
+  uint8_t *out = put_head(start, session, exchange, answer, how, no_body ? 0 : answer->body_length);
   if (composed > 0) out = put(out, answer->body, composed);
   transport->commit(session->connection, (size_t)(out - start));
   exchange->started = 1;
   exchange->ended = 1;
   if (pinned) {
-    if (body_length > 0) transport->append_pinned(session->connection, answer->pinned_id, body_length);
-    else drop_pinned(session, answer);
+    if (body_length > 0)
+      transport->append_pinned(session->connection, answer->pinned_id, body_length);
+    else
+      drop_pinned(session, answer);
   } else if (composed < body_length) {
     append_body(session, answer->body, body_length);
   }
@@ -237,7 +247,8 @@ static void send_end(wh_http1 *session, wh_exchange *exchange) {
   const wh_transport *transport = session->service->transport;
   exchange->ended = 1;
   if (exchange->has_length && exchange->response_left > 0 && !exchange->head_only) {
-    transport->close(session->connection, 1); /* too few bytes: the client must see that it is cut */
+    transport->close(session->connection,
+                     1); /* too few bytes: the client must see that it is cut */
   } else if (exchange->chunked) {
     transport->append(session->connection, "0\r\n\r\n", 5);
   }
@@ -263,8 +274,10 @@ static void postpone(wh_http1 *session, wh_exchange *exchange, pending_kind kind
   if (body > 0) memcpy(pending->bytes + answer->head_length, answer->body, body);
   pending->answer.head = pending->bytes;
   pending->answer.body = pinned ? NULL : pending->bytes + answer->head_length;
-  if (exchange->pending_last != NULL) exchange->pending_last->next = pending;
-  else exchange->pending_first = pending;
+  if (exchange->pending_last != NULL)
+    exchange->pending_last->next = pending;
+  else
+    exchange->pending_first = pending;
   exchange->pending_last = pending;
 }
 
@@ -429,8 +442,10 @@ void wh_http1_answered(wh_http1 *session, wh_exchange *exchange) {
     /* Its body is not all here, and nobody will want the rest. */
     session->parsing = NULL;
     session->draining = 1;
-    if (exchange->continue_due) close = 1; /* whether the body comes is anybody's guess */
-    else service->transport->read(session->connection, 1);
+    if (exchange->continue_due)
+      close = 1; /* whether the body comes is anybody's guess */
+    else
+      service->transport->read(session->connection, 1);
   }
   if (exchange->wants_ended) service->receiver->ended(service->user, exchange);
   if (exchange->released) wh_exchange_give(service->pool, exchange);

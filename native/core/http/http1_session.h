@@ -22,10 +22,10 @@ struct wh_http1 {
   void *connection;
   uint64_t number;
   uint32_t *requests;
-  wh_exchange *first, *last;  /* dispatched and not answered, in order */
-  wh_exchange *parsing;       /* whose head or body is being received */
-  size_t running;             /* exchanges from first to last */
-  uint8_t *rest;              /* received, not parsed yet */
+  wh_exchange *first, *last; /* dispatched and not answered, in order */
+  wh_exchange *parsing;      /* whose head or body is being received */
+  size_t running;            /* exchanges from first to last */
+  uint8_t *rest;             /* received, not parsed yet */
   size_t rest_length;
   uint64_t body_left;         /* of STATE_LENGTH */
   uint64_t drained;           /* bytes of an unwanted body thrown away */

@@ -18,7 +18,7 @@ typedef struct wh_transport {
   void (*append)(void *connection, const void *data, size_t length);
   void (*append_pinned)(void *connection, uint32_t id, size_t length);
   void (*notify_room)(void *connection);
-  void (*hold)(void *connection, int on);  /* more answers are expected in this turn */
+  void (*hold)(void *connection, int on); /* more answers are expected in this turn */
   void (*read)(void *connection, int on);
   void (*finish)(void *connection, int linger);
   void (*close)(void *connection, int reset);
@@ -65,11 +65,11 @@ typedef struct wh_receiver {
 } wh_receiver;
 
 typedef struct wh_http_limits {
-  uint32_t request_line_size;    /* bytes, with CRLF: maxRequestLineSize */
-  uint32_t headers_total_size;   /* bytes of all header lines: maxRequestHeadersTotalSize */
-  uint32_t header_count;         /* maxRequestHeaderCount */
-  uint32_t pipelined;            /* requests of one connection that run at once */
-  uint64_t request_body_size;    /* UINT64_MAX = none: maxRequestBodySize */
+  uint32_t request_line_size;  /* bytes, with CRLF: maxRequestLineSize */
+  uint32_t headers_total_size; /* bytes of all header lines: maxRequestHeadersTotalSize */
+  uint32_t header_count;       /* maxRequestHeaderCount */
+  uint32_t pipelined;          /* requests of one connection that run at once */
+  uint64_t request_body_size;  /* UINT64_MAX = none: maxRequestBodySize */
 } wh_http_limits;
 
 #define WH_DATE_BLOCK_SIZE 128

@@ -22,11 +22,11 @@
 
 enum { KIND_STREAM = 1, KIND_LISTENER, KIND_WAKE };
 
-#define EVENTS_PER_POLL 256     /* handles fetched at once */
-#define ACCEPTS_PER_TURN 64     /* connections taken from one listener before others have their turn */
-#define READ_SIZE (128U * 1024) /* at most this much from one stream in one turn */
+#define EVENTS_PER_POLL 256 /* handles fetched at once */
+#define ACCEPTS_PER_TURN 64 /* connections taken from one listener before others have their turn */
+#define READ_SIZE (128U * 1024)   /* at most this much from one stream in one turn */
 #define READ_MINIMUM (16U * 1024) /* with less than this left in the arena, the turn ends */
-#define ACCEPT_RETRY_MS 100     /* pause after the process ran out of descriptors */
+#define ACCEPT_RETRY_MS 100       /* pause after the process ran out of descriptors */
 
 struct wh_loop {
   int epoll;
@@ -84,9 +84,7 @@ uint64_t wh_loop_now(const wh_loop *loop) { return loop->now; }
 
 wh_timers *wh_loop_timers(wh_loop *loop) { return &loop->timers; }
 
-int wh_loop_timeout(wh_loop *loop) {
-  return wh_timers_timeout(&loop->timers, monotonic_ms());
-}
+int wh_loop_timeout(wh_loop *loop) { return wh_timers_timeout(&loop->timers, monotonic_ms()); }
 
 void wh_loop_pause(wh_loop *loop) { loop->paused = true; }
 
@@ -274,8 +272,7 @@ static void accept_some(wh_listener *listener) {
        readable, so go on at once would mean to spin. */
     int system_error = errno;
     set_interest(listener->loop, &listener->handle, 0);
-    wh_timer_set(&listener->loop->timers, &listener->retry,
-                 listener->loop->now + ACCEPT_RETRY_MS);
+    wh_timer_set(&listener->loop->timers, &listener->retry, listener->loop->now + ACCEPT_RETRY_MS);
     if (listener->on_refused != NULL) listener->on_refused(listener, system_error);
     return;
   }

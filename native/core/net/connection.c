@@ -89,8 +89,10 @@ static void drop_queue(wh_connection *connection) {
 
 static void link_segment(wh_connection *connection, wh_segment *segment) {
   segment->next = NULL;
-  if (connection->last != NULL) connection->last->next = segment;
-  else connection->first = segment;
+  if (connection->last != NULL)
+    connection->last->next = segment;
+  else
+    connection->first = segment;
   connection->last = segment;
   connection->queued += segment->length - segment->offset;
 }
@@ -131,7 +133,8 @@ static void advance_queue(wh_connection *connection, size_t sent) {
 }
 
 /* Where a segment's unsent bytes stand; -1 if its pinned buffer is gone. */
-static int locate_segment(wh_connection *connection, const wh_segment *segment, struct iovec *part) {
+static int locate_segment(wh_connection *connection, const wh_segment *segment,
+                          struct iovec *part) {
   const uint8_t *data = segment->bytes;
   size_t length = segment->length;
   if (segment->is_pinned) {
@@ -418,8 +421,10 @@ static void bury(wh_connection *connection) {
   connection->events->on_closed(connection);
   wh_timer_cancel(wh_loop_timers(outbox->loop), &connection->timer);
   if (connection->next != NULL) connection->next->previous = connection->previous;
-  if (connection->previous != NULL) connection->previous->next = connection->next;
-  else outbox->connections = connection->next;
+  if (connection->previous != NULL)
+    connection->previous->next = connection->next;
+  else
+    outbox->connections = connection->next;
   outbox->count--;
   wh_free(connection);
 }

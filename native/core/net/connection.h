@@ -59,11 +59,11 @@ struct wh_connection {
   size_t queued;            /* bytes in them */
   wh_connection *todo_next; /* the outbox's list of those to look after at the end of the turn */
   wh_connection *previous, *next; /* all connections of the outbox */
-  void *session;            /* the owner's */
-  wh_connection *owner_next; /* the owner's list */
-  wh_timer timer;           /* the owner's */
-  uint64_t number;          /* unique in the outbox */
-  uint32_t requests;        /* the owner's count */
+  void *session;                  /* the owner's */
+  wh_connection *owner_next;      /* the owner's list */
+  wh_timer timer;                 /* the owner's */
+  uint64_t number;                /* unique in the outbox */
+  uint32_t requests;              /* the owner's count */
   wh_address peer;
   uint8_t owner_phase;      /* the owner's */
   uint8_t owner_listed : 1; /* is on the owner's list */

@@ -4,8 +4,10 @@
 #include "base/error.h"
 #include "server/server_internal.h"
 
-#define DRAIN_MS 5000  /* for the rest of a body that nobody wants: Kestrel's RequestBodyDrainTimeout */
-#define LINGER_MS 5000 /* for the client to read our last answer and close: nginx lingering_timeout */
+#define DRAIN_MS \
+  5000 /* for the rest of a body that nobody wants: Kestrel's RequestBodyDrainTimeout */
+#define LINGER_MS \
+  5000 /* for the client to read our last answer and close: nginx lingering_timeout */
 /* Reading right after accept is tried while it pays: see accepted(). */
 #define EAGER_MOST 8
 #define EAGER_PROBE 16
@@ -48,8 +50,10 @@ static void set_phase(wh_server *server, wh_connection *connection, wh_http1_pha
   case WH_HTTP1_BUSY: break;
   }
   wh_timers *timers = wh_loop_timers(server->loop);
-  if (timeout == WH_UNLIMITED) wh_timer_cancel(timers, &connection->timer);
-  else wh_timer_set(timers, &connection->timer, wh_loop_now(server->loop) + (uint64_t)timeout);
+  if (timeout == WH_UNLIMITED)
+    wh_timer_cancel(timers, &connection->timer);
+  else
+    wh_timer_set(timers, &connection->timer, wh_loop_now(server->loop) + (uint64_t)timeout);
 }
 
 /* --- the list of those to look at --- */
@@ -85,8 +89,10 @@ void wh_server_look(wh_server *server) {
     if (session != NULL && !connection->closed) {
       if (wh_http1_can_resume(session)) {
         uint8_t *scratch = wh_loop_lend(server->loop, wh_http1_rest(session));
-        if (scratch != NULL) wh_http1_resume(session, scratch);
-        else list(connection); /* when the batch has been handled and the arena is free again */
+        if (scratch != NULL)
+          wh_http1_resume(session, scratch);
+        else
+          list(connection); /* when the batch has been handled and the arena is free again */
       }
       if (!connection->owner_listed) update(server, connection);
     }
@@ -104,7 +110,8 @@ static void on_data(wh_connection *connection, uint8_t *data, size_t length) {
       wh_connection_finish(connection, 0);
       return;
     }
-    session = wh_http1_open(&server->service, connection, connection->number, &connection->requests);
+    session =
+        wh_http1_open(&server->service, connection, connection->number, &connection->requests);
     if (session == NULL) {
       wh_connection_close(connection, 1);
       return;
@@ -140,8 +147,7 @@ void wh_server_accepted(wh_listener *listener, int fd, const struct sockaddr *pe
   wh_server *server = endpoint->server;
   wh_address address;
   wh_address_from_sockaddr(&address, peer, (socklen_t)length);
-  wh_connection *connection =
-      wh_connection_open(&server->outbox, fd, &address, &connection_events);
+  wh_connection *connection = wh_connection_open(&server->outbox, fd, &address, &connection_events);
   if (connection == NULL) return;
   server->total_connections++;
   wh_timer_init(&connection->timer, on_timer);
@@ -153,8 +159,10 @@ void wh_server_accepted(wh_listener *listener, int fd, const struct sockaddr *pe
    */
   if (server->eager_reads > 0 || server->total_connections % EAGER_PROBE == 0) {
     int hit = wh_stream_try_read(&connection->stream);
-    if (hit && server->eager_reads < EAGER_MOST) server->eager_reads += 2;
-    else if (!hit && server->eager_reads > 0) server->eager_reads--;
+    if (hit && server->eager_reads < EAGER_MOST)
+      server->eager_reads += 2;
+    else if (!hit && server->eager_reads > 0)
+      server->eager_reads--;
   }
 }
 

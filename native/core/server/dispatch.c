@@ -156,8 +156,10 @@ void wh_server_dispatch(wh_server *server) {
 static void release(wh_server *server, wh_exchange *exchange) {
   if (exchange->released) return;
   exchange->released = 1;
-  if (exchange->owner != NULL) exchange->protocol->released(exchange);
-  else wh_exchange_give(server->pool, exchange);
+  if (exchange->owner != NULL)
+    exchange->protocol->released(exchange);
+  else
+    wh_exchange_give(server->pool, exchange);
 }
 
 typedef struct command {
@@ -198,8 +200,10 @@ static void run(wh_server *server, const command *c) {
       if (!exchange->started) protocol->start(exchange, &answer);
       return;
     case WH_COMMAND_WRITE:
-      if (exchange->started) protocol->write(exchange, &answer);
-      else if (pinned) server->host->release_pinned(server->user, c->w5);
+      if (exchange->started)
+        protocol->write(exchange, &answer);
+      else if (pinned)
+        server->host->release_pinned(server->user, c->w5);
       return;
     case WH_COMMAND_END:
       if (exchange->started) protocol->end(exchange);
@@ -211,7 +215,8 @@ static void run(wh_server *server, const command *c) {
     default: break;
     }
   }
-  if (c->kind == WH_COMMAND_RELEASE || c->flags & WH_COMMAND_FLAG_RELEASE) release(server, exchange);
+  if (c->kind == WH_COMMAND_RELEASE || c->flags & WH_COMMAND_FLAG_RELEASE)
+    release(server, exchange);
 }
 
 static uint64_t monotonic_us(void) {

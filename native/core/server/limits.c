@@ -6,7 +6,7 @@
 #include "base/error.h"
 
 const wh_limit_row wh_limit_table[] = {
-#define WH_LIMIT_ROW(member, name, initial, least, greatest, open, unit, effect)                   \
+#define WH_LIMIT_ROW(member, name, initial, least, greatest, open, unit, effect) \
   {name, unit, effect, offsetof(wh_limits, member), initial, least, greatest, open},
     WH_LIMITS(WH_LIMIT_ROW)
 #undef WH_LIMIT_ROW

@@ -15,7 +15,7 @@
  * X(member, option name, default, least, greatest allowed, can be unlimited, unit, what exceeds it)
  */
 #define WH_LIMITS(X)                                                                              \
-  X(max_request_line_size, "maxRequestLineSize", 8192, 64, 1 << 20, 0, "bytes", "414")           \
+  X(max_request_line_size, "maxRequestLineSize", 8192, 64, 1 << 20, 0, "bytes", "414")            \
   X(max_request_headers_total_size, "maxRequestHeadersTotalSize", 32768, 64, 1 << 24, 0, "bytes", \
     "431")                                                                                        \
   X(max_request_header_count, "maxRequestHeaderCount", 100, 1, 10000, 0, "lines", "431")          \

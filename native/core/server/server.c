@@ -155,8 +155,10 @@ void wh_server_stop(wh_server *server) {
   server->stopping = 1;
   server->service.stopping = 1;
   for (wh_connection *c = server->outbox.connections; c != NULL; c = c->next) {
-    if (c->session != NULL) wh_http1_stop(c->session);
-    else wh_connection_finish(c, 0);
+    if (c->session != NULL)
+      wh_http1_stop(c->session);
+    else
+      wh_connection_finish(c, 0);
   }
   wh_outbox_settle(&server->outbox);
 }
@@ -245,5 +247,6 @@ void wh_server_metrics(const wh_server *server, wh_metrics *out) {
   out->bytes_sent = server->outbox.bytes_sent;
   out->batches = server->batches;
   memcpy(out->latency, service->latency, sizeof out->latency);
-  for (size_t i = 0; i < WH_LATENCY_BUCKETS; i++) out->latency_limits[i] = wh_latency_bucket_limit(i);
+  for (size_t i = 0; i < WH_LATENCY_BUCKETS; i++)
+    out->latency_limits[i] = wh_latency_bucket_limit(i);
 }

@@ -37,7 +37,7 @@ struct wh_server {
   uint32_t batch_requests;       /* of those */
   uint32_t *overflow;            /* events for which shared memory had no room */
   size_t overflow_count, overflow_room;
-  int eager_reads;               /* how well reading right after accept has paid lately */
+  int eager_reads; /* how well reading right after accept has paid lately */
   uint8_t listening_stopped, stopping, destroying, dispatching;
   uint64_t total_connections, batches;
 };
