@@ -38,7 +38,7 @@ export class CommandWriter {
 
   /** Grows whenever the core has taken what was written. */
   get epoch(): number {
-    return this.control[Control.EPOCH] as number;
+    return this.control[Control.EPOCH];
   }
 
   /**
@@ -122,7 +122,7 @@ export class CommandWriter {
 
   /** Adds a flag to a command that the core has not taken yet: the epoch is the same as then. */
   addFlag(place: number, flag: number): void {
-    this.words[place] = (this.words[place] as number) | (flag << 8);
+    this.words[place] = this.words[place] | (flag << 8);
   }
 
   private writeWords(
@@ -163,11 +163,11 @@ export class CommandWriter {
 
   /** Where the next command goes, with room for `size` bytes. */
   private reserve(size: number): number {
-    const at = this.control[Control.COMMAND_LENGTH] as number;
+    const at = this.control[Control.COMMAND_LENGTH];
     if (at + size + 4 <= this.size) return at;
     if (this.closed) this.control[Control.COMMAND_LENGTH] = 0;
     else this.lane.commit();
     if (size + 4 > this.size) throw new RangeError('the header lines of the answer are too long');
-    return this.control[Control.COMMAND_LENGTH] as number;
+    return this.control[Control.COMMAND_LENGTH];
   }
 }

@@ -57,15 +57,15 @@ export class NativeExchange {
   }
 
   private word(offset: number): number {
-    return this.slab.words[(this.base + offset) >> 2] as number;
+    return this.slab.words[(this.base + offset) >> 2];
   }
 
   private half(offset: number): number {
-    return this.slab.halves[(this.base + offset) >> 1] as number;
+    return this.slab.halves[(this.base + offset) >> 1];
   }
 
   private byte(offset: number): number {
-    return this.slab.bytes[this.base + offset] as number;
+    return this.slab.bytes[this.base + offset];
   }
 
   private ascii(offsetAt: number): string {
@@ -81,7 +81,7 @@ export class NativeExchange {
   readMethod(): string {
     this.ensureLive();
     const id = this.byte(Slot.METHOD);
-    return id !== 0 ? (methodNames[id] as string) : this.ascii(Slot.METHOD_OFFSET);
+    return id !== 0 ? methodNames[id] : this.ascii(Slot.METHOD_OFFSET);
   }
 
   readProtocol(): string {
@@ -136,16 +136,16 @@ export class NativeExchange {
   fieldName(i: number): string {
     this.ensureLive();
     const at = this.fieldAt(i);
-    const offset = this.slab.words[at >> 2] as number;
-    const length = this.slab.halves[(at + Field.NAME_LENGTH) >> 1] as number;
+    const offset = this.slab.words[at >> 2];
+    const length = this.slab.halves[(at + Field.NAME_LENGTH) >> 1];
     return this.slab.ascii(this.base + offset, length);
   }
 
   fieldValue(i: number): string {
     this.ensureLive();
     const at = (this.fieldAt(i) + Field.VALUE_OFFSET) >> 2;
-    const offset = this.base + (this.slab.words[at] as number);
-    const length = this.slab.words[at + 1] as number;
+    const offset = this.base + this.slab.words[at];
+    const length = this.slab.words[at + 1];
     return (this.half(Slot.FLAGS) & RequestFlag.HIGH_BYTES) === 0
       ? this.slab.ascii(offset, length)
       : this.slab.utf8(offset, length);
@@ -171,7 +171,7 @@ export class NativeExchange {
     for (let i = from; i < count; i++, at -= FIELD_WORDS * 4) {
       if (halves[(at + Field.ID) >> 1] !== 0) continue;
       if (halves[(at + Field.NAME_LENGTH) >> 1] !== lowerName.length) continue;
-      const offset = this.base + (words[at >> 2] as number);
+      const offset = this.base + words[at >> 2];
       if (this.slab.ascii(offset, lowerName.length).toLowerCase() === lowerName) return i;
     }
     return -1;

@@ -122,22 +122,16 @@ export class NativeServer implements ExchangeHost {
     const events = this.events;
     const end = (first + count) * Event.WORDS;
     for (let at = first * Event.WORDS; at < end; at += Event.WORDS) {
-      const slot = events[at + 1] as number;
+      const slot = events[at + 1];
       if (events[at] === Event.REQUEST) this.handleRequest(slot);
-      else
-        this.handleOther(
-          events[at] as number,
-          slot,
-          events[at + 2] as number,
-          events[at + 3] as number,
-        );
+      else this.handleOther(events[at], slot, events[at + 2], events[at + 3]);
     }
   }
 
   private handleRequest(slot: number): void {
     const slab = this.slabs[slot >> SlabLayout.SHIFT] as Slab;
     const base = (slot & PLACES) * slab.slotSize;
-    const generation = slab.words[(base + Slot.GENERATION) >> 2] as number;
+    const generation = slab.words[(base + Slot.GENERATION) >> 2];
     const exchange = this.handler.create(this, slab, base, slot, generation);
     if (this.handler.run(exchange)) {
       this.running[slot] = exchange;

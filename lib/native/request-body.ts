@@ -105,7 +105,7 @@ export class NativeRequestBody {
     for (let step = await this.next(); step.done !== true; step = await this.next()) {
       pieces.push(step.value);
     }
-    return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
+    return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
   }
 
   private collect(): Promise<Uint8Array> {

@@ -14,7 +14,7 @@ export class InternedStrings {
   /** The ASCII or Latin-1 text of bytes in a slab. */
   read(slab: Slab, offset: number, length: number): string {
     const place = this.lane.intern(slab.number, offset, length);
-    if (place >= 0) return this.strings[place] as string;
+    if (place >= 0) return this.strings[place];
     const text = slab.bytes.latin1Slice(offset, offset + length);
     if (place !== NOT_KEPT) this.strings[-1 - place] = text;
     return text;

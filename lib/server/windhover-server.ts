@@ -76,7 +76,7 @@ export class WindhoverServer implements Server {
    * @throws WindhoverError WH_ERR_SERVER_STARTED where it was started before; Error WH_ERR_ADDRESS_IN_USE,
    * WH_ERR_ADDRESS_INVALID, WH_ERR_ADDRESS_NOT_AVAILABLE, WH_ERR_ACCESS_DENIED, naming the endpoint.
    */
-  // eslint-disable-next-line @typescript-eslint/require-await -- what goes wrong is a rejection
+
   async start<T>(application: HttpApplication<T>, signal?: AbortSignal): Promise<void> {
     if (this.native !== undefined || this.stopping !== undefined) {
       throw new WindhoverError('WH_ERR_SERVER_STARTED', 'A server can be started once');
@@ -95,7 +95,7 @@ export class WindhoverServer implements Server {
       throw error;
     }
     this.native = native;
-    this.runner = runner as unknown as RequestRunner<unknown>;
+    this.runner = runner;
     feature?.addresses.splice(0, feature.addresses.length, ...native.urls());
   }
 

@@ -39,7 +39,7 @@ test('steps that are not async make no promise', (t) => {
 });
 
 test('a step that does not call next answers alone', (t) => {
-  compose([() => undefined], () => t.fail())(NO_CONTEXT);
+  void compose([() => undefined], () => t.fail())(NO_CONTEXT);
   t.pass();
 });
 
@@ -74,8 +74,8 @@ test('next() twice in a request answers 500', async (t) => {
 test('a step may be passed again by another request', async (t) => {
   let kept: Next | undefined;
   const run = compose([(_context, next) => ((kept = next), next())], () => undefined);
-  run(NO_CONTEXT);
-  run(NO_CONTEXT);
+  void run(NO_CONTEXT);
+  void run(NO_CONTEXT);
   t.throws(() => kept?.(), coded('WH_ERR_NEXT_CALLED_TWICE'));
 });
 
@@ -86,7 +86,7 @@ test('the request lasts as long as what follows, even if a step forgets to retur
     });
     app.get('/', async ({ response }) => {
       await new Promise(setImmediate);
-      response.text('done');
+      void response.text('done');
     });
   });
   t.is((await request()).text, 'done');
@@ -112,7 +112,7 @@ test('a step can catch what fails behind it', async (t) => {
         await next();
       } catch (error) {
         response.statusCode = 418;
-        response.text((error as Error).message);
+        void response.text((error as Error).message);
       }
     });
     app.get('/sync', () => {

@@ -163,7 +163,7 @@ test('an answer that was complete before the failure goes out', async (t) => {
   let aborts = 0;
   const { response, reported } = await failing(
     ({ response }) => {
-      response.text('whole');
+      void response.text('whole');
       throw new Error('x');
     },
     {
@@ -217,7 +217,7 @@ test('onStarting that throws answers 500', async (t) => {
     response.onStarting(() => {
       throw new Error('starting');
     });
-    response.text('never');
+    void response.text('never');
   });
   t.is(response.statusCode, 500);
   t.is(response.text, '500 Internal Server Error\n');
@@ -304,7 +304,7 @@ test('what a handler returns that is no promise says nothing', async (t) => {
 test('a handler may return anything that can be awaited', async (t) => {
   const { response } = await failing((({ response }: HttpContext) => ({
     then(resolve: () => void) {
-      response.text('later');
+      void response.text('later');
       resolve();
     },
   })) as unknown as RequestDelegate);

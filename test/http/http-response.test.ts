@@ -69,8 +69,8 @@ test('uses the quick way of a server that has one, with the same result', (t) =>
   });
   const bytes = new Uint8Array(1);
   t.is(new HttpResponse(features).text('a'), undefined);
-  new HttpResponse(features).json({});
-  new HttpResponse(features).bytes(bytes);
+  void new HttpResponse(features).json({});
+  void new HttpResponse(features).bytes(bytes);
   t.deepEqual(calls, [
     ['a', 'text/plain; charset=utf-8'],
     ['{}', 'application/json; charset=utf-8'],
@@ -222,7 +222,7 @@ test('once started the head can no longer change', async (t) => {
 
 test('once ended nothing can be sent, and it cannot be ended again', async (t) => {
   const response = await answer(({ response }) => {
-    response.text('whole');
+    void response.text('whole');
     throwsEach(t, 'WH_ERR_RESPONSE_ENDED', {
       write: () => response.write('more'),
       end: () => response.end(),
@@ -265,7 +265,7 @@ test('onStarting can still change the head, the last registered first', async (t
       order.push(2);
       response.headers.set('X', 'late');
     });
-    response.text('a');
+    void response.text('a');
   });
   t.deepEqual(order, [2, 1]);
   t.is(response.headers.get('X'), 'late');
@@ -276,7 +276,7 @@ test('onCompleted runs when the request is over, with the context still usable',
   await answer(({ request, response }) => {
     response.onCompleted(() => void order.push(request.path));
     response.onCompleted(() => void order.push(response.statusCode));
-    response.text('a');
+    void response.text('a');
     order.push('handler');
   });
   t.deepEqual(order, ['handler', 200, '/']);
