@@ -11,6 +11,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { installPackages, installPrograms, onPath } from './harness/install.mjs';
+import { takeTurn } from './harness/lock.mjs';
 import { chooseCores, describeMachine, describeTools } from './harness/machine.mjs';
 import { measureIdle } from './harness/measure-idle.mjs';
 import { measureLoad } from './harness/measure-load.mjs';
@@ -43,6 +44,7 @@ async function main() {
   cleanUpAtExit();
   checkPlatform();
   mkdirSync(place.work, { recursive: true });
+  await takeTurn(place.work, say);
   const names = peers.map((peer) => peer.name);
   await installPrograms(
     /** @type {const} */ (['wrk', 'h2load', 'nginx', 'h2o']).filter(

@@ -1,5 +1,62 @@
-export { WindhoverServer } from './server/windhover-server.js';
-export { createApplication } from './server/server.js';
+/** windhover's public face: what is not named here is not public. */
+
+// Applications.
 export { serve } from './hosting/serve.js';
+export type { RunningServer, ServeOptions } from './hosting/serve.js';
 export { WebApplication } from './hosting/web-application.js';
+export type { WebApplicationBuilder, WebApplicationOptions } from './hosting/web-application.js';
+export type { ApplicationLifetime } from './hosting/application-lifetime.js';
+export type { ServerFactory } from './hosting/default-server.js';
+export type { HostEnvironment } from './hosting/host-environment.js';
+export type { Middleware, Next } from './hosting/pipeline.js';
+export type { PipelineBuilder } from './hosting/pipeline-builder.js';
+export type { ServerConfiguration } from './hosting/server-configuration.js';
+
+// Servers.
+export { WindhoverServer } from './server/windhover-server.js';
+export type { ServerMetrics } from './server/windhover-server.js';
+export type {
+  EndpointOptions,
+  EndpointSettings,
+  ServerLimits,
+  ServerOptions,
+  TcpEndpoint,
+  UnixEndpoint,
+  UrlEndpoint,
+} from './server/options.js';
+export { createApplication } from './server/server.js';
+export type {
+  ApplicationOptions,
+  ErrorListener,
+  HttpApplication,
+  RequestDelegate,
+  Server,
+} from './server/server.js';
+
+// One request.
+export { HttpContext } from './http/http-context.js';
+export type { HttpRequest, ValuesByName } from './http/http-request.js';
+export type { HttpResponse } from './http/http-response.js';
+export type { ConnectionInfo } from './http/connection-info.js';
+export type { RequestBody } from './http/request-body.js';
+export { HeaderMap } from './http/header-map.js';
+export { BadHttpRequestError, WindhoverError } from './http/errors.js';
+export type { CodedError } from './http/errors.js';
+
+// Features.
+export { createFeatureToken, FeatureCollection } from './features/feature-collection.js';
+export type { FeatureToken } from './features/feature-collection.js';
+export type { HeaderDictionary } from './features/header-dictionary.js';
+export {
+  HttpConnectionFeature,
+  HttpRequestBodyDetectionFeature,
+  HttpRequestFeature,
+  HttpRequestIdentifierFeature,
+  HttpRequestLifetimeFeature,
+  HttpRequestTrailersFeature,
+  HttpResponseBodyFeature,
+  HttpResponseFeature,
+  RouteValuesFeature,
+} from './features/http-features.js';
+export type { RequestBodySource, ResponseCallback } from './features/http-features.js';
 export { ServerAddressesFeature } from './features/server-features.js';

@@ -88,10 +88,13 @@ async function measureRound(scenario, peer, bench) {
   try {
     const target = { port: server.port, core: bench.cores.client, folder: bench.folder };
     const seconds = Math.max(bench.warmUp, peer.warmUpSeconds ?? 0);
-    await bench.tool.run({ ...scenario, kind: 'load', load: { connections: 64 } }, {
-      ...target,
-      seconds,
-    });
+    await bench.tool.run(
+      { ...scenario, kind: 'load', load: { connections: 64 } },
+      {
+        ...target,
+        seconds,
+      },
+    );
     await server.settle();
     const before = await server.steadyRss();
     const held = await holdConnections(server.port, count, bench.cores.client);

@@ -107,7 +107,9 @@ class Run {
         const slice = await this.#measure(server);
         if (slice.noisy && this.#discarded < repeatsPerSlice * bench.slices) {
           this.#discarded += 1;
-          bench.progress(`${peer.name}: slice ${number} repeated (${share(slice.foreign)} foreign)`);
+          bench.progress(
+            `${peer.name}: slice ${number} repeated (${share(slice.foreign)} foreign)`,
+          );
           await waitForQuiet(patience);
           continue;
         }

@@ -35,7 +35,7 @@ export function processTree(root) {
     }
   }
   const belongs = (/** @type {number} */ pid) => {
-    for (let next = pid; next > 1; ) {
+    for (let next = pid; next > 1;) {
       const entry = all.get(next);
       if (next === root || entry?.group === root) return true;
       if (entry === undefined) return false;

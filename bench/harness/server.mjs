@@ -154,7 +154,7 @@ export class MeasuredServer {
   }
 
   async #ready() {
-    for (const limit = Date.now() + startSeconds * 1000; Date.now() < limit; ) {
+    for (const limit = Date.now() + startSeconds * 1000; Date.now() < limit;) {
       if (this.#ended) throw new Error(`it ended at once: ${this.lastWords()}`);
       if (await accepts(this.port)) return;
       await sleep(30);

@@ -64,7 +64,7 @@ export function readAnswer(input, ended) {
  */
 function readChunks(input, start) {
   const parts = [];
-  for (let at = start; ; ) {
+  for (let at = start; ;) {
     const lineEnd = input.indexOf('\r\n', at);
     if (lineEnd < 0) return null;
     const size = Number.parseInt(input.toString('latin1', at, lineEnd), 16);

@@ -2,10 +2,12 @@
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { runToEnd } from '../harness/processes.mjs';
 import { requestText } from '../harness/wire.mjs';
-import { percentile, withoutCorrection } from './wrk-latency.mjs';
+
+const reportScript = fileURLToPath(new URL('wrk-report.lua', import.meta.url));
 
 /**
  * Loads a server for some seconds.
@@ -28,16 +30,8 @@ export async function runWrk(scenario, target) {
   );
   const line = /^RESULT (.*)$/m.exec(output)?.[1];
   if (line === undefined) throw new Error(`wrk: ${output.trim().slice(-300) || 'no output'}`);
-  const { requests, microseconds, failures, status, latencies } = JSON.parse(line);
-  const seen = withoutCorrection(latencies, { requests, microseconds, connections });
-  return {
-    requests,
-    seconds: microseconds / 1e6,
-    p50: percentile(seen, 0.5),
-    p99: percentile(seen, 0.99),
-    failures,
-    wrong: status,
-  };
+  const { requests, microseconds, p50, p99, failures, status } = JSON.parse(line);
+  return { requests, seconds: microseconds / 1e6, p50, p99, failures, wrong: status };
 }
 
 /**
@@ -63,24 +57,11 @@ function luaScript(scenario, authority) {
       lines.push(`wrk.body = string.rep('x', ${request.bodyBytes})`);
     }
   }
-  return `${lines.join('\n')}\n${reportFunction}`;
+  const { connections } = scenario.load ?? { connections: 1 };
+  lines.push(`dofile(${quote(reportScript)})`);
+  lines.push(`done = function(summary, latency) report(summary, latency, ${connections}) end`);
+  return `${lines.join('\n')}\n`;
 }
-
-/** latencies: pairs of microseconds and a count. */
-const reportFunction = `done = function(summary, latency)
-  local errors = summary.errors
-  local pairs = {}
-  for index = 1, #latency do
-    local value, count = latency(index)
-    pairs[index] = string.format('[%.0f,%.0f]', value, count)
-  end
-  io.write(string.format(
-    '\\nRESULT {"requests":%.0f,"microseconds":%.0f,"failures":%.0f,"status":%.0f,"latencies":[%s]}\\n',
-    summary.requests, summary.duration,
-    errors.connect + errors.read + errors.write + errors.timeout, errors.status,
-    table.concat(pairs, ',')))
-end
-`;
 
 /**
  * @param {string} text latin1.

@@ -28,7 +28,8 @@ export function toMarkdown(report) {
   }
   lines.push('', `${machineLine(report)}. ${versionsLine(report)}.`);
   for (const server of report.servers) {
-    if (server.reason !== undefined) lines.push('', `${server.title} did not run: ${server.reason}.`);
+    if (server.reason !== undefined)
+      lines.push('', `${server.title} did not run: ${server.reason}.`);
   }
   return `${lines.join('\n')}\n`;
 }

@@ -17,8 +17,10 @@ import type { RequestDelegate } from '../server/server.js';
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** What find-my-way would take for the end of the path, or decode once more. */
-const NEEDS_ESCAPE = /[%?#]/;
-const NEEDS_ESCAPE_ALL = /[%?#]/g;
+const NEEDS_ESCAPE = /[%?#]/g;
+
+/** A path that needs more than a plain search: something to escape, or a segment without a character. */
+const UNUSUAL = /[%?#]|\/\/|\/$/;
 
 /** The name of what a wildcard takes. */
 const WILDCARD = '*';
@@ -85,11 +87,10 @@ class MethodRoutes {
   }
 
   private find(path: string): Found | null {
-    const escaped = escapePath(path);
-    if (escaped.length === 1 || !(escaped.endsWith('/') || escaped.includes('//'))) {
-      return this.router.find(ANY_NAME, escaped);
-    }
-    // Only here can a segment be empty, which is no value for a parameter.
+    if (!UNUSUAL.test(path)) return this.router.find(ANY_NAME, path);
+    // find-my-way decodes, what is decoded already.
+    const escaped = path.replace(NEEDS_ESCAPE, encodeURIComponent);
+    // A segment may be empty here, which is no value for a parameter.
     const trimmed = withoutEmpty(this.router.find(ANY_NAME, trimSlash(escaped)));
     if (trimmed !== null && !(WILDCARD in trimmed.params)) return trimmed;
     // What a wildcard takes keeps its last slash.
@@ -196,11 +197,6 @@ function pathOf(request: HttpRequest): string {
 /** A path without the slash at its end, which says nothing; the root stays. */
 function trimSlash(path: string): string {
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
-}
-
-/** The decoded path as find-my-way reads it, which decodes once more. */
-function escapePath(path: string): string {
-  return NEEDS_ESCAPE.test(path) ? path.replace(NEEDS_ESCAPE_ALL, encodeURIComponent) : path;
 }
 
 function withoutEmpty(found: Found | null): Found | null {

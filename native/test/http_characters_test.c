@@ -137,6 +137,28 @@ static void compares_without_the_case_of_letters_only(void **state) {
   assert_int_equal(wh_equals_ignore_case((const uint8_t *)"a", (const uint8_t *)"b", 0), 1);
 }
 
+static void finds_a_difference_at_any_place(void **state) {
+  (void)state;
+  for (size_t n = 1; n <= 40; n++) {
+    uint8_t *a = malloc(n);
+    uint8_t *b = malloc(n);
+    assert_non_null(a);
+    assert_non_null(b);
+    memset(a, 'k', n);
+    memset(b, 'k', n);
+    assert_int_equal(wh_equals_ignore_case(a, b, n), 1);
+    for (size_t place = 0; place < n; place++) {
+      b[place] = 'K';
+      assert_int_equal(wh_equals_ignore_case(a, b, n), 1);
+      b[place] = 'l';
+      assert_int_equal(wh_equals_ignore_case(a, b, n), 0);
+      b[place] = 'k';
+    }
+    free(a);
+    free(b);
+  }
+}
+
 static void trims_optional_white_space(void **state) {
   (void)state;
   static const struct {
@@ -166,6 +188,7 @@ int main(void) {
       cmocka_unit_test(scans_stop_at_the_first_foreign_byte),
       cmocka_unit_test(tells_high_bytes_of_the_scanned_part_only),
       cmocka_unit_test(compares_without_the_case_of_letters_only),
+      cmocka_unit_test(finds_a_difference_at_any_place),
       cmocka_unit_test(trims_optional_white_space),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -406,7 +406,8 @@ static void walks_through_a_trailer_section(void **state) {
 /* The decoder hands out no such section; a caller's mistake must not be read as a field. */
 static void finds_no_field_in_what_is_no_section(void **state) {
   (void)state;
-  static const char *const rows[] = {"X", "X: y", "X: y\r", "X\r\n", "X\r\nY: z\r\n", "\n", ":"};
+  static const char *const rows[] = {"X",  "X: y", "X: y\r", "X\r\n", "X\r\nY: z\r\n",
+                                     "\n", ":",    "X:\n"};
   for (size_t i = 0; i < COUNT(rows); i++) {
     size_t n = strlen(rows[i]);
     uint8_t *copy = exact_copy(rows[i], n);

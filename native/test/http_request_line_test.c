@@ -158,6 +158,8 @@ static const struct {
     REFUSED(400, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
     /* the method */
     REFUSED(400, "G(T / HTTP/1.1"),
+    REFUSED(400, "G(/ HTTP/1.1"),
+    REFUSED(400, "(/ HTTP/1.1"),
     REFUSED(400, "G\x80T / HTTP/1.1"),
     REFUSED(400, "G\0T / HTTP/1.1"),
     REFUSED(400, "GET: / HTTP/1.1"),

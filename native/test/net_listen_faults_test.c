@@ -93,7 +93,7 @@ static bool fails(call kind, int family) {
 }
 
 static int family_of(int fd) {
-  struct sockaddr_storage name;
+  struct sockaddr_storage name = {0};
   socklen_t length = sizeof name;
   return getsockname(fd, (struct sockaddr *)&name, &length) == 0 ? name.ss_family : -1;
 }

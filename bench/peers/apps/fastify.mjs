@@ -41,10 +41,8 @@ app.get('/large', (request, reply) => {
   reply.type('text/plain').send(large);
 });
 
-app.addContentTypeParser(
-  'application/octet-stream',
-  { parseAs: 'buffer' },
-  (request, body, done) => done(null, body),
+app.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (request, body, done) =>
+  done(null, body),
 );
 app.post('/echo', (request, reply) => {
   reply.type('application/octet-stream').send(request.body);

@@ -16,12 +16,9 @@ function sendText(response, body) {
   response.end(body);
 }
 
-const later = compose(
-  [awaiting, awaiting],
-  async (/** @type {http.ServerResponse} */ response) => {
-    sendText(response, await lookUp());
-  },
-);
+const later = compose([awaiting, awaiting], async (/** @type {http.ServerResponse} */ response) => {
+  sendText(response, await lookUp());
+});
 
 /** @param {http.IncomingMessage} request @param {http.ServerResponse} response */
 function echo(request, response) {

@@ -41,9 +41,7 @@ uws
       request.getHeader('accept').length +
       request.getHeader('authorization').length +
       request.getHeader('x-request-id').length;
-    response
-      .writeHeader('Content-Type', 'text/plain')
-      .end(`${request.getParameter(0)} ${length}`);
+    response.writeHeader('Content-Type', 'text/plain').end(`${request.getParameter(0)} ${length}`);
   })
   .get('/async', (response) => {
     const context = { response, aborted: false };

@@ -11,7 +11,7 @@ const address = `http://127.0.0.1:${process.argv[2]}`;
 
 /** @param {any} context */
 async function echo(context) {
-  const body = await context.request.bytes();
+  const body = await context.request.body.bytes();
   context.response.headers.set('content-type', 'application/octet-stream');
   context.response.bytes(body);
 }

@@ -314,12 +314,11 @@ int wh_trailer_next(const uint8_t *section, size_t length, size_t *offset,
   size_t left = length - *offset;
   const uint8_t *line_feed = memchr(line, '\n', left);
   const uint8_t *colon = memchr(line, ':', left);
-  if (line_feed == NULL || colon == NULL || colon > line_feed) return 0;
+  /* Between the two stands the value, or at least the CR. */
+  if (line_feed == NULL || colon == NULL || line_feed - colon < 2) return 0;
   field->name = line;
   field->name_length = (size_t)(colon - line);
   field->value = colon + 1;
-  /* With the CR there is always a byte between the two. */
-  if (line_feed - colon < 2) return 0;
   field->value_length = (size_t)(line_feed - colon) - 2;
   wh_trim_ows(&field->value, &field->value_length);
   *offset += (size_t)(line_feed - line) + 1;

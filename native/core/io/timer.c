@@ -8,12 +8,11 @@ _Static_assert(sizeof(void *) != 8 || sizeof(wh_timer) == 32, "every connection 
 #define SLOT_BITS 6U
 #define SLOT_MASK (WH_TIMER_SLOTS - 1U)
 
-/* Values of wh_timer.place: 1 to 256 are slots, lowest wheel first. */
+/* The place in wh_timer.when: 1 to 256 are slots, lowest wheel first. */
 enum {
   PLACE_NONE = 0,
   PLACE_FIRST_SLOT = 1,
-  PLACE_FAR = PLACE_FIRST_SLOT + WH_TIMER_LEVELS * WH_TIMER_SLOTS,
-  PLACE_RUNNING
+  PLACE_FAR = PLACE_FIRST_SLOT + WH_TIMER_LEVELS * WH_TIMER_SLOTS
 };
 
 static unsigned lowest_bit(uint64_t bits) {
@@ -26,9 +25,19 @@ static unsigned lowest_bit(uint64_t bits) {
 #endif
 }
 
+static unsigned place_of(const wh_timer *timer) { return (unsigned)(timer->when & 0xffff); }
+
+static void set_place(wh_timer *timer, unsigned place) {
+  timer->when = (timer->when & ~(uint64_t)0xffff) | place;
+}
+
+static void set_deadline(wh_timer *timer, uint64_t deadline_ms) {
+  timer->when = deadline_ms << 16 | (timer->when & 0xffff);
+}
+
 /* The first tick that begins at the deadline or after it, so that no timer runs early. */
-static uint64_t due_tick(const wh_timer *timer) {
-  return (timer->deadline + WH_TIMER_TICK_MS - 1) / WH_TIMER_TICK_MS;
+static uint64_t due_tick(uint64_t deadline_ms) {
+  return (deadline_ms + WH_TIMER_TICK_MS - 1) / WH_TIMER_TICK_MS;
 }
 
 /* The tick at which time comes to a slot, seen from the current one. */
@@ -44,14 +53,13 @@ static uint64_t far_tick(const wh_timers *timers) {
 
 /* The tick at which time comes to the place where a timer hangs. */
 static uint64_t place_tick(const wh_timers *timers, unsigned place) {
-  if (place == PLACE_RUNNING) return timers->current;
   if (place == PLACE_FAR) return far_tick(timers);
   unsigned index = place - PLACE_FIRST_SLOT;
   return slot_tick(timers, index / WH_TIMER_SLOTS, index & SLOT_MASK);
 }
 
 static void link_at(wh_timer **head, wh_timer *timer, unsigned place) {
-  timer->place = place & 0xffffU;
+  set_place(timer, place);
   timer->next = *head;
   timer->link = head;
   if (*head != NULL) (*head)->link = &timer->next;
@@ -80,7 +88,7 @@ static void hang(wh_timers *timers, wh_timer *timer, uint64_t tick) {
 static void take_down(wh_timers *timers, wh_timer *timer) {
   *timer->link = timer->next;
   if (timer->next != NULL) timer->next->link = timer->link;
-  unsigned place = timer->place;
+  unsigned place = place_of(timer);
   if (place < PLACE_FAR) {
     unsigned index = place - PLACE_FIRST_SLOT;
     if (timers->slots[index] == NULL) {
@@ -89,7 +97,7 @@ static void take_down(wh_timers *timers, wh_timer *timer) {
   }
   timer->next = NULL;
   timer->link = NULL;
-  timer->place = PLACE_NONE;
+  set_place(timer, PLACE_NONE);
 }
 
 void wh_timers_init(wh_timers *timers, uint64_t now_ms) {
@@ -99,20 +107,25 @@ void wh_timers_init(wh_timers *timers, uint64_t now_ms) {
 
 void wh_timer_move(wh_timers *timers, wh_timer *timer, uint64_t deadline_ms) {
   if (deadline_ms > WH_TIMER_DEADLINE_MAX) deadline_ms = WH_TIMER_DEADLINE_MAX;
-  timer->deadline = deadline_ms & WH_TIMER_DEADLINE_MAX;
-  uint64_t tick = due_tick(timer);
-  if (timer->place != PLACE_NONE) {
-    if (place_tick(timers, timer->place) <= tick) return; /* it will be looked at in time */
+  uint64_t tick = due_tick(deadline_ms);
+  if (tick <= timers->limit) {
+    /* After the latest time given, also while that time's timers still run: see wh_timer_set. */
+    tick = timers->limit + 1;
+    deadline_ms = tick * WH_TIMER_TICK_MS;
+  }
+  set_deadline(timer, deadline_ms);
+  unsigned place = place_of(timer);
+  if (place != PLACE_NONE) {
+    if (place_tick(timers, place) <= tick) return; /* it will be looked at in time */
     take_down(timers, timer);
   } else {
     timers->count++;
   }
-  /* After the latest time given, also while that time's timers still run: see wh_timer_set. */
-  hang(timers, timer, tick > timers->limit ? tick : timers->limit + 1);
+  hang(timers, timer, tick);
 }
 
 void wh_timer_cancel(wh_timers *timers, wh_timer *timer) {
-  if (timer->place == PLACE_NONE) return;
+  if (place_of(timer) == PLACE_NONE) return;
   take_down(timers, timer);
   timers->count--;
 }
@@ -130,7 +143,10 @@ static unsigned next_place(const wh_timers *timers, uint64_t *tick) {
   return PLACE_FAR;
 }
 
-/* Takes all timers from a place to the running list, where they can still be set and cancelled. */
+/*
+ * Takes all timers from a place to the running list, where they can still be set and cancelled. They
+ * keep the place's number: what is asked of it is right for an empty slot that time has come to.
+ */
 static void take_all(wh_timers *timers, unsigned place) {
   wh_timer **head = &timers->far;
   if (place < PLACE_FAR) {
@@ -141,9 +157,6 @@ static void take_all(wh_timers *timers, unsigned place) {
   timers->running = *head;
   *head = NULL;
   if (timers->running != NULL) timers->running->link = &timers->running;
-  for (wh_timer *timer = timers->running; timer != NULL; timer = timer->next) {
-    timer->place = PLACE_RUNNING;
-  }
 }
 
 void wh_timers_run(wh_timers *timers, uint64_t limit) {
@@ -158,7 +171,7 @@ void wh_timers_run(wh_timers *timers, uint64_t limit) {
     wh_timer *timer;
     while ((timer = timers->running) != NULL) {
       take_down(timers, timer);
-      uint64_t due = due_tick(timer);
+      uint64_t due = due_tick(wh_timer_deadline(timer));
       if (due > timers->current) {
         hang(timers, timer, due);
       } else {

@@ -41,12 +41,15 @@ typedef struct wh_timer wh_timer;
  */
 typedef void (*wh_timer_callback)(wh_timer *timer);
 
-/* Part of its owner, who finds itself by the timer's address. 32 bytes; all zero is "not set". */
+/*
+ * Part of its owner, who finds itself by the timer's address. 32 bytes; all zero is "not set". The
+ * deadline and the place share a word by hand and not as bit fields, because compilers write those in
+ * pieces, and a word that is read right after it was written in pieces costs a stall.
+ */
 struct wh_timer {
   wh_timer *next;
-  wh_timer **link;        /* what points at this timer */
-  uint64_t deadline : 48; /* ms; kept when it has run, to be asked for */
-  uint64_t place : 16;    /* private: 0 = not set, else where it hangs */
+  wh_timer **link; /* what points at this timer */
+  uint64_t when;   /* deadline, ms, << 16 | private: where it hangs, 0 = it is not set */
   wh_timer_callback callback;
 };
 
@@ -68,27 +71,27 @@ void wh_timers_init(wh_timers *timers, uint64_t now_ms);
 static inline void wh_timer_init(wh_timer *timer, wh_timer_callback callback) {
   timer->next = NULL;
   timer->link = NULL;
-  timer->deadline = 0;
-  timer->place = 0;
+  timer->when = 0;
   timer->callback = callback;
 }
 
-static inline bool wh_timer_is_set(const wh_timer *timer) { return timer->place != 0; }
+static inline bool wh_timer_is_set(const wh_timer *timer) { return (timer->when & 0xffff) != 0; }
 
-/* When a timer that is set will run, or one that ran was to run. */
-static inline uint64_t wh_timer_deadline(const wh_timer *timer) { return timer->deadline; }
+/* When a timer that is set will run, or one that is not was to run. */
+static inline uint64_t wh_timer_deadline(const wh_timer *timer) { return timer->when >> 16; }
 
 /* Private: hangs a timer where its new deadline belongs. */
 void wh_timer_move(wh_timers *timers, wh_timer *timer, uint64_t deadline_ms);
 
 /*
  * Makes the timer run at deadline_ms, instead of when it would have run if it was set. A deadline
- * that has passed means the next tick: the callback is never called from here, and a callback that
- * sets its timer to the past does not run again in the same wh_timers_advance.
+ * that has passed becomes the next tick's: the callback is never called from here, and a callback
+ * that sets its own timer to the past does not run again in the same wh_timers_advance.
  */
 static inline void wh_timer_set(wh_timers *timers, wh_timer *timer, uint64_t deadline_ms) {
-  if (timer->place != 0 && deadline_ms >= timer->deadline && deadline_ms <= WH_TIMER_DEADLINE_MAX) {
-    timer->deadline = deadline_ms & WH_TIMER_DEADLINE_MAX;
+  uint64_t when = timer->when;
+  if ((when & 0xffff) != 0 && deadline_ms >= when >> 16 && deadline_ms <= WH_TIMER_DEADLINE_MAX) {
+    timer->when = deadline_ms << 16 | (when & 0xffff);
   } else {
     wh_timer_move(timers, timer, deadline_ms);
   }
