@@ -76,7 +76,10 @@
  * @property {number} rss Bytes resident in the server's processes after the slice.
  * @property {number} busy Cores that the server used, 1 = all of its core.
  * @property {number} foreign Cores that other processes used meanwhile.
- * @property {boolean} noisy Kept although foreign was too high, because repeats were used up.
+ * @property {number | null} speed Nanoseconds that a fixed piece of work took on the server's core
+ *   meanwhile; null when unknown.
+ * @property {boolean} noisy Kept although foreign was too high or the core too slow, because repeats
+ *   were used up.
  * @property {number} failures
  *
  * @typedef {object} Figure
@@ -90,7 +93,8 @@
  * @property {Partial<Record<'cpu' | 'rate' | 'p50' | 'p99' | 'rss' | 'busy' | 'bytes', Figure>>} figures
  * @property {number} [idleCpu] Cores used while nothing was asked of it.
  * @property {number} [discarded] Slices thrown away and repeated.
- * @property {number} [noisy] Slices kept although the machine was not quiet.
+ * @property {number} [noisy] Slices kept although the machine was not quiet. They do not count in
+ *   the figures where at least half of the slices are quiet.
  * @property {readonly Slice[]} [slices]
  *
  * @typedef {object} ScenarioReport

@@ -1,20 +1,18 @@
 /** Load of short connections, by a small program of our own (short.c), built when it is needed. */
 
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { onPath } from '../harness/install.mjs';
+import { compile, hasCompiler } from '../harness/compile.mjs';
 import { runToEnd } from '../harness/processes.mjs';
 import { requestText } from '../harness/wire.mjs';
 
 const source = fileURLToPath(new URL('short.c', import.meta.url));
-const program = fileURLToPath(new URL('../.work/short', import.meta.url));
-const buildSeconds = 60;
 
 /** @returns {string | null} */
 export function shortCannot() {
-  return existsSync(program) || onPath('cc') ? null : 'short connections need a C compiler (cc)';
+  return hasCompiler() ? null : 'short connections need a C compiler (cc)';
 }
 
 /**
@@ -23,7 +21,7 @@ export function shortCannot() {
  * @returns {Promise<import('../types.mjs').LoadResult>}
  */
 export async function runShort(scenario, target) {
-  await build();
+  const program = await compile(source);
   const { request, expect, load = { connections: 1 } } = scenario;
   const file = path.join(target.folder, `${scenario.name}-${target.port}.request`);
   writeFileSync(file, requestText(request, `127.0.0.1:${target.port}`), 'latin1');
@@ -37,12 +35,4 @@ export async function runShort(scenario, target) {
   if (line === undefined) throw new Error(`short: ${output.trim().slice(-300) || 'no output'}`);
   const { requests, microseconds, p50, p99, wrong, failures } = JSON.parse(line);
   return { requests, seconds: microseconds / 1e6, p50, p99, failures, wrong };
-}
-
-async function build() {
-  if (existsSync(program) && statSync(program).mtimeMs >= statSync(source).mtimeMs) return;
-  mkdirSync(path.dirname(program), { recursive: true });
-  const args = ['-std=c11', '-O2', '-Wall', '-Wextra', '-o', program, source];
-  const { code, output } = await runToEnd(null, { file: 'cc', args }, { seconds: buildSeconds });
-  if (code !== 0) throw new Error(`short.c does not build: ${output.trim().slice(-300)}`);
 }

@@ -8,6 +8,9 @@ const HISTORY_MAX = 120;
 /** Over how many samples CPU per request is averaged: one second with few requests says little. */
 const CPU_WINDOW = 5;
 
+/** With fewer requests in that time what the process does besides them would be most of the figure. */
+const CPU_REQUESTS_MIN = 50;
+
 /** What was measured at one moment. */
 export interface Sample {
   /** Milliseconds since 1970. */
@@ -26,7 +29,7 @@ export interface Sample {
   readonly totalConnections: number;
   /** Requests that the server refused by itself. */
   readonly refused: number;
-  /** CPU time of the process for a request (µs), lately; null without requests. */
+  /** CPU time of the process for a request (µs), lately; null where there were too few to tell. */
   readonly cpuPerRequest: number | null;
   /** The share of one core that the process uses, since the sample before. */
   readonly cpu: number;
@@ -75,7 +78,7 @@ export class Sampler {
       connections: metrics?.connections ?? 0,
       totalConnections: metrics?.totalConnections ?? 0,
       refused: metrics?.refused ?? 0,
-      cpuPerRequest: answered > 0 ? (mark.cpu - first.cpu) / answered : null,
+      cpuPerRequest: answered >= CPU_REQUESTS_MIN ? (mark.cpu - first.cpu) / answered : null,
       cpu: (mark.cpu - before.cpu) / 1e6 / elapsed,
       memory: process.memoryUsage.rss(),
       latency: metrics?.latency ?? { counts: [], bounds: [] },

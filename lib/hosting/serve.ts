@@ -73,8 +73,9 @@ export async function startServing(
 }
 
 function toEndpoints(urls: string | readonly string[] | undefined): EndpointOptions[] {
-  const list: readonly unknown[] = typeof urls === 'string' ? [urls] : (urls ?? []);
-  return list.map((url) => {
+  const list: unknown = typeof urls === 'string' ? [urls] : (urls ?? []);
+  if (!Array.isArray(list)) throw invalidArgument('urls', 'a string or an array of strings', urls);
+  return list.map((url: unknown) => {
     if (typeof url !== 'string')
       throw invalidArgument('urls', 'a string or an array of strings', url);
     return { url };

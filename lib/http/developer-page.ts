@@ -134,12 +134,17 @@ function table(title: string, rows: readonly (readonly [string, string])[]): str
   return `<section><h2>${title}</h2><table>${body}</table></section>`;
 }
 
-/** Frames of Node and of packages step back, so that the program's own are found at a glance. */
+/** The folder of this package's own code, as stacks name it; where that cannot be told nothing matches. */
+const OWN_FOLDER =
+  /((?:file:\/\/)?[^\s(]*[\\/])http[\\/]developer-page\./.exec(new Error().stack ?? '')?.[1] ??
+  '\n';
+
+/** Frames of Node, of packages and of this one step back, so that the program's own are found at a glance. */
 function markOwnFrames(stack: string): string {
   return stack
     .split('\n')
     .map((line) =>
-      /node:|node_modules/.test(line)
+      /node:|node_modules/.test(line) || line.includes(OWN_FOLDER)
         ? `<span class="far">${escapeHtml(line)}</span>`
         : escapeHtml(line),
     )
@@ -147,8 +152,8 @@ function markOwnFrames(stack: string): string {
 }
 
 const STYLE = `
-:root{color-scheme:light dark;--bg:#faf8f5;--card:#fff;--ink:#26221d;--dim:#8a8177;--line:#e7e1d8;--hot:#b3391f}
-@media (prefers-color-scheme:dark){:root{--bg:#191714;--card:#23201c;--ink:#ece6dd;--dim:#8f867b;--line:#38332d;--hot:#ff8a66}}
+:root{color-scheme:light dark;--bg:#f1f5f7;--card:#fff;--ink:#1d2a33;--dim:#5d707c;--line:#d9e2e7;--hot:#9c4a22}
+@media (prefers-color-scheme:dark){:root{--bg:#10191f;--card:#16222a;--ink:#e4edf1;--dim:#93a6b1;--line:#273842;--hot:#e8935f}}
 *{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.55 system-ui,sans-serif}
 header,main,footer{max-width:64rem;margin:0 auto;padding:1.5rem}
 header{padding-top:3rem}h1{font-size:1.6rem;line-height:1.3;margin:.2rem 0 .8rem;overflow-wrap:anywhere}

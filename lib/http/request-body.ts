@@ -1,7 +1,6 @@
 /** Reading the body of a request: once, in the way that suits. */
 import { Buffer } from 'node:buffer';
 import { Readable } from 'node:stream';
-import { ReadableStream } from 'node:stream/web';
 import type { RequestBodySource } from '../features/http-features.js';
 import { BadHttpRequestError, contextDisposed, WindhoverError } from './errors.js';
 

@@ -8,10 +8,27 @@ import { Buffer } from 'node:buffer';
 const HIGH = 262_144;
 const LOW = 65_536;
 
+/** Small pieces are cut from a larger block (bytes): memory in blocks costs less than one by one. */
+const BLOCK = 32_768;
+const CUT_UP_TO = 4096;
+let block = new Uint8Array(0);
+let blockUsed = 0;
+
 /** Copies bytes out of the arena, which is overwritten once the batch is over. */
-export function copyBytes(arena: Buffer, offset: number, length: number): Buffer {
-  const copy = Buffer.allocUnsafe(length);
-  arena.copy(copy, 0, offset, offset + length);
+export function copyBytes(arena: Uint8Array, offset: number, length: number): Uint8Array {
+  const source = new Uint8Array(arena.buffer, arena.byteOffset + offset, length);
+  if (length > CUT_UP_TO) {
+    const copy = Buffer.allocUnsafeSlow(length);
+    copy.set(source);
+    return copy;
+  }
+  if (blockUsed + length > block.byteLength) {
+    block = Buffer.allocUnsafeSlow(BLOCK);
+    blockUsed = 0;
+  }
+  const copy = Buffer.from(block.buffer, blockUsed, length);
+  copy.set(source);
+  blockUsed += (length + 7) & ~7;
   return copy;
 }
 

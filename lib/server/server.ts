@@ -41,9 +41,14 @@ export interface HttpApplication<T> {
   createContext(features: FeatureCollection): T;
   /**
    * Answers one request. `undefined` means that it is done; a promise settles when it is. Where it throws
-   * or rejects, the server answers 500, or cuts off the answer that has started.
+   * or rejects, the server calls {@link handleError}.
    */
   processRequest(context: T): void | Promise<void>;
+  /**
+   * Answers a request that `processRequest` failed with. Where this is missing, throws or rejects, the
+   * server answers 500, or cuts off the answer that has started.
+   */
+  handleError?(context: T, error: unknown): void | Promise<void>;
   /** The request is over. @param error - What `processRequest` failed with, if it did. */
   disposeContext(context: T, error?: unknown): void;
 }
@@ -95,23 +100,18 @@ class DelegateApplication implements HttpApplication<HttpContext> {
   }
 
   processRequest(context: HttpContext): void | Promise<void> {
-    try {
-      const result = this.delegate(context);
-      // Whatever else than a promise a handler returns says nothing.
-      if (typeof (result as { then?: unknown } | undefined)?.then !== 'function') return undefined;
-      return (result as Promise<void>).then(undefined, (error: unknown) =>
-        this.fail(context, error),
-      );
-    } catch (error) {
-      return this.fail(context, error);
-    }
+    const result = this.delegate(context);
+    // Whatever else than a promise a handler returns says nothing.
+    return typeof (result as { then?: unknown } | undefined)?.then === 'function'
+      ? result
+      : undefined;
   }
 
   disposeContext(context: HttpContext): void {
     context._dispose();
   }
 
-  private fail(context: HttpContext, error: unknown): void | Promise<void> {
+  handleError(context: HttpContext, error: unknown): void | Promise<void> {
     if (!isClientsDoing(context, error)) this.report(context, error);
     // What fails here as well goes to the server, which has the last word.
     const answered = answerError(context, error, this.development);

@@ -158,9 +158,16 @@ export class MemoryServer implements Server {
     let sync = true;
     let error: unknown;
     try {
-      const result = application.processRequest(context);
-      sync = result === undefined;
-      await result;
+      try {
+        const result = application.processRequest(context);
+        sync = result === undefined;
+        await result;
+      } catch (caught) {
+        if (application.handleError === undefined) throw caught;
+        const handling = application.handleError(context, caught);
+        sync &&= handling === undefined;
+        await handling;
+      }
       if (!answer.ended) await answer.complete();
     } catch (caught) {
       error = caught;

@@ -12,7 +12,6 @@ const address = `http://127.0.0.1:${process.argv[2]}`;
 /** @param {any} context */
 async function echo(context) {
   const body = await context.request.body.bytes();
-  context.response.headers.set('content-type', 'application/octet-stream');
   context.response.bytes(body);
 }
 
@@ -32,8 +31,7 @@ function bare(context) {
     case '/json':
       return response.json({ message: hello });
     case '/large':
-      response.headers.set('content-type', 'text/plain');
-      return response.bytes(large);
+      return response.bytes(large, 'text/plain');
     case '/echo':
       return echo(context);
     case '/upload':

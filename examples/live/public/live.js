@@ -11,7 +11,7 @@ const HEIGHT = 300;
 const FASTEST = 16;
 const SLOWEST = 2 ** 21;
 
-const GUST_REQUESTS = 2_000;
+const GUST_REQUESTS = 1_000;
 const GUST_AT_ONCE = 6;
 
 const byId = (id) => document.getElementById(id);
@@ -80,8 +80,8 @@ function drawFlight() {
   const bird = byId('bird');
   bird.style.top = `${100 * (1 - rate / top)}%`;
   bird.classList.toggle('beating', rate >= 1);
-  show('scale-top', formatCount(top));
-  show('scale-half', formatCount(top / 2));
+  show('scale-top', compact.format(top));
+  show('scale-half', compact.format(top / 2));
 }
 
 /** The next of 10, 20, 50, 100, … */
@@ -200,6 +200,8 @@ byId('gust').addEventListener('click', async () => {
 });
 
 // --- words for numbers ---
+
+const compact = new Intl.NumberFormat('en-US', { notation: 'compact' });
 
 function formatCount(number) {
   return number.toLocaleString('en-US', { maximumFractionDigits: 0 });

@@ -53,8 +53,8 @@ export class RequestRunner<T> implements ExchangeHandler {
     try {
       result = application.processRequest(context);
     } catch (error) {
-      this.answerFailure(exchange);
-      return this.finish(exchange, context, error);
+      result = this.handle(exchange, context, error);
+      if (result === undefined) return this.finish(exchange, context, error);
     }
     if (result === undefined) return this.finish(exchange, context, undefined);
     this.active++;
@@ -63,8 +63,12 @@ export class RequestRunner<T> implements ExchangeHandler {
         this.settle(exchange, context, undefined);
       },
       (error: unknown) => {
-        this.answerFailure(exchange);
-        this.settle(exchange, context, error);
+        const handling = this.handle(exchange, context, error);
+        if (handling === undefined) this.settle(exchange, context, error);
+        else
+          void handling.then(() => {
+            this.settle(exchange, context, error);
+          });
       },
     );
     return true;
@@ -155,6 +159,19 @@ export class RequestRunner<T> implements ExchangeHandler {
       if (head !== undefined && head !== exchange) exchange.statusCode = head.statusCode;
     }
     return exchange.complete();
+  }
+
+  /** Lets the application answer its own failure; never throws or rejects. */
+  private handle(exchange: WindhoverExchange, context: T, error: unknown): void | Promise<void> {
+    try {
+      if (this.application.handleError === undefined) throw error;
+      return this.application.handleError(context, error)?.then(undefined, () => {
+        this.answerFailure(exchange);
+      });
+    } catch {
+      this.answerFailure(exchange);
+      return undefined;
+    }
   }
 
   /** The application has failed: 500 where the answer has not started, else it is cut off. */

@@ -74,6 +74,7 @@ struct wh_exchange {
   uint8_t body_wanted : 1;   /* the application reads the body */
   uint8_t body_done : 1;     /* the request's body is complete, or there is none */
   uint8_t continue_due : 1;  /* the client waits for 100 Continue */
+  uint8_t room_wanted : 1;   /* the application waits for room to write */
   uint8_t head_only : 1;     /* HEAD: no body is sent */
   uint8_t no_body : 1;       /* the status forbids a body */
   uint8_t minor_version : 1; /* HTTP/1.minor */

@@ -68,6 +68,7 @@ wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *
     memcpy(&f, entry, sizeof f);
     const uint8_t *value = slot + f.value_offset;
     trim(slot, &f);
+    if (f.name_length == 0) return fail(facts, WH_REFUSED_HEADER, 400); /* llhttp lets it pass */
     f.id = wh_header_id(slot + f.name_offset, f.name_length);
     memcpy(entry, &f, sizeof f);
     if (has_high(value, f.value_length)) {

@@ -366,6 +366,10 @@ static size_t receive_fields(wh_http1 *session, const uint8_t *data, size_t leng
       refuse(session, WH_REFUSED_NO_MEMORY, 503);
       return length;
     }
+    if (session->parsing->slot[WH_SLOT_DATA + session->raw_used - 2] != '\r') {
+      refuse(session, WH_REFUSED_HEADER, 400); /* llhttp lets a bare LF be the empty line */
+      return length;
+    }
     finish_head(session);
     return (size_t)(end - data);
   }
@@ -616,6 +620,14 @@ static void leave_wait(wh_http1 *session) {
 static void parse(wh_http1 *session, const uint8_t *data, size_t length) {
   const uint8_t *end = data + length;
   leave_wait(session);
+  if (session->state == STATE_LINE && length > 0 &&
+      session->service->transport->is_full(session->connection)) {
+    /* A client that asks and asks, and reads no answers. */
+    session->waiting_room = 1;
+    stash(session, data, length);
+    session->service->transport->notify_room(session->connection);
+    return;
+  }
   while (data < end && !session->over) {
     size_t left = (size_t)(end - data);
     switch ((wh_http1_state)session->state) {
@@ -679,7 +691,7 @@ void wh_http1_receive(wh_http1 *session, uint8_t *data, size_t length) {
 size_t wh_http1_rest(const wh_http1 *session) { return session->rest_length; }
 
 int wh_http1_can_resume(const wh_http1 *session) {
-  if (session->over) return 0;
+  if (session->over || session->waiting_room) return 0;
   if (session->state == STATE_WAIT) {
     return session->first == NULL && (session->waiting_head || session->rest_length > 0);
   }

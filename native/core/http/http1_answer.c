@@ -378,9 +378,11 @@ static void http1_read(wh_exchange *exchange, int on) {
   session->service->transport->read(session->connection, on);
 }
 
+/* What is written before its turn finds no room before its turn. */
 static void http1_notify_room(wh_exchange *exchange) {
   wh_http1 *session = exchange->owner;
-  session->service->transport->notify_room(session->connection);
+  exchange->room_wanted = 1;
+  if (session->first == exchange) session->service->transport->notify_room(session->connection);
 }
 
 static void http1_abort(wh_exchange *exchange) {
@@ -412,7 +414,9 @@ const wh_protocol wh_http1_protocol = {
 
 void wh_http1_room(wh_http1 *session) {
   wh_exchange *exchange = session->first;
-  if (exchange != NULL && !exchange->released) {
+  session->waiting_room = 0;
+  if (exchange != NULL && exchange->room_wanted && !exchange->released) {
+    exchange->room_wanted = 0;
     session->service->receiver->room(session->service->user, exchange);
   }
 }
@@ -454,6 +458,7 @@ void wh_http1_answered(wh_http1 *session, wh_exchange *exchange) {
     return;
   }
   if (session->first != NULL) {
+    if (session->first->room_wanted) service->transport->notify_room(session->connection);
     wh_http1_send_pending(session, session->first);
     return;
   }
@@ -469,7 +474,7 @@ void wh_http1_answered(wh_http1 *session, wh_exchange *exchange) {
 
 void wh_http1_write_refusal(wh_http1 *session) {
   unsigned status = session->refusal_status;
-  wh_answer answer = {.status = status, .flags = WH_COMMAND_FLAG_CLOSE};
+  wh_answer answer = {.status = status, .flags = WH_COMMAND_FLAG_CLOSE, .head = (const uint8_t *)""};
   static const char options[] = "Allow: OPTIONS\r\n", connect[] = "Allow: CONNECT\r\n";
   if (status == 405 && (session->allow_options || session->allow_connect)) {
     answer.head = (const uint8_t *)(session->allow_options ? options : connect);

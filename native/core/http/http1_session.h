@@ -36,6 +36,7 @@ struct wh_http1 {
   uint16_t refusal_status;    /* a refusal that waits for earlier answers */
   uint8_t state;
   uint8_t waiting_head : 1; /* STATE_WAIT: `parsing` is to be dispatched */
+  uint8_t waiting_room : 1; /* `rest` is read once the client has taken earlier answers */
   uint8_t keep_alive : 1;   /* of the request being parsed */
   uint8_t draining : 1;     /* the body being received belongs to nobody any more */
   uint8_t eof : 1;          /* the peer has ended its side */

@@ -17,7 +17,8 @@ typedef struct wh_transport {
   void (*commit)(void *connection, size_t size);
   void (*append)(void *connection, const void *data, size_t length);
   void (*append_pinned)(void *connection, uint32_t id, size_t length);
-  void (*notify_room)(void *connection);
+  void (*notify_room)(void *connection); /* wh_http1_room is called once there is room */
+  int (*is_full)(const void *connection); /* so much waits for the client that no more should come */
   void (*hold)(void *connection, int on); /* more answers are expected in this turn */
   void (*read)(void *connection, int on);
   void (*finish)(void *connection, int linger);

@@ -49,11 +49,11 @@ static void set_phase(wh_server *server, wh_connection *connection, wh_http1_pha
   case WH_HTTP1_BODY:
   case WH_HTTP1_BUSY: break;
   }
-  wh_timers *timers = wh_loop_timers(server->loop);
-  if (timeout == WH_UNLIMITED)
-    wh_timer_cancel(timers, &connection->timer);
-  else
-    wh_timer_set(timers, &connection->timer, wh_loop_now(server->loop) + (uint64_t)timeout);
+  /* Without a limit the timer is left as it is: when it comes, on_timer looks at the phase. To take
+     it off its list and put it back would cost each request several cache misses. */
+  if (timeout == WH_UNLIMITED) return;
+  wh_timer_set(wh_loop_timers(server->loop), &connection->timer,
+               wh_loop_now(server->loop) + (uint64_t)timeout);
 }
 
 /* --- the list of those to look at --- */
@@ -123,7 +123,9 @@ static void on_data(wh_connection *connection, uint8_t *data, size_t length) {
 }
 
 static void on_room(wh_connection *connection) {
-  if (connection->session != NULL) wh_http1_room(connection->session);
+  if (connection->session == NULL) return;
+  wh_http1_room(connection->session);
+  list(connection); /* more of its requests may be read now */
 }
 
 static void on_closed(wh_connection *connection) {
@@ -181,6 +183,9 @@ static void transport_append_pinned(void *connection, uint32_t id, size_t length
   wh_connection_append_pinned(connection, id, length);
 }
 static void transport_notify_room(void *connection) { wh_connection_notify_room(connection); }
+static int transport_is_full(const void *connection) {
+  return ((const wh_connection *)connection)->queued >= WH_QUEUE_HIGH;
+}
 static void transport_hold(void *connection, int on) {
   wh_connection *c = connection;
   c->hold = on != 0;
@@ -201,6 +206,7 @@ const wh_transport wh_server_transport = {
     .append = transport_append,
     .append_pinned = transport_append_pinned,
     .notify_room = transport_notify_room,
+    .is_full = transport_is_full,
     .hold = transport_hold,
     .read = transport_read,
     .finish = transport_finish,
