@@ -17,6 +17,7 @@ import { measureIdle } from './harness/measure-idle.mjs';
 import { measureLoad } from './harness/measure-load.mjs';
 import { choose, readOptions, usage } from './harness/options.mjs';
 import { cleanUpAtExit, removeAtEnd } from './harness/processes.mjs';
+import { SpeedMeter } from './harness/speed.mjs';
 import { toolFor } from './load/index.mjs';
 import { peers as everyPeer } from './peers/index.mjs';
 import { toHtml } from './report/html.mjs';
@@ -120,6 +121,8 @@ async function measure(scenarios, peers, options, report) {
   say(`${cpus}\n`);
   // The harness itself stays off the server's core.
   execFileSync('taskset', ['-a', '-cp', String(cores.client), String(process.pid)]);
+  const speed = await SpeedMeter.create(cores.server);
+  if (speed.program === null) say('no C compiler (cc): slices on a slow core are not recognised');
   const folder = mkdtempSync(path.join(os.tmpdir(), 'windhover-bench-'));
   removeAtEnd(folder);
   for (const [index, scenario] of scenarios.entries()) {
@@ -129,6 +132,7 @@ async function measure(scenarios, peers, options, report) {
       folder,
       slices: options.slices,
       warmUp: options.warmUp,
+      speed,
       tool: toolFor(scenario, options.tool),
       stop: options.stop,
       progress: (/** @type {string} */ text) => showProgress(`${prefix} · ${text}`),

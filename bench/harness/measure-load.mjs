@@ -25,6 +25,7 @@ const failureLimit = 0.001;
  * @property {number} slices
  * @property {number} warmUp Seconds.
  * @property {import('../load/index.mjs').LoadTool} tool
+ * @property {import('./speed.mjs').SpeedMeter} speed
  * @property {boolean} stop Whether servers that wait for their turn are stopped.
  * @property {(text: string) => void} progress
  */
@@ -107,10 +108,9 @@ class Run {
         const slice = await this.#measure(server);
         if (slice.noisy && this.#discarded < repeatsPerSlice * bench.slices) {
           this.#discarded += 1;
-          bench.progress(
-            `${peer.name}: slice ${number} repeated (${share(slice.foreign)} foreign)`,
-          );
-          await waitForQuiet(patience);
+          const why = `${share(slice.foreign)} foreign, ${slowness(bench, slice)}`;
+          bench.progress(`${peer.name}: slice ${number} repeated (${why})`);
+          if (slice.foreign > foreignLimit) await waitForQuiet(patience);
           continue;
         }
         this.#slices.push(slice);
@@ -134,9 +134,12 @@ class Run {
     if (this.#status !== 'ok') {
       return { server, status: this.#status, reason: this.#reason, figures: {} };
     }
-    const slices = this.#slices;
+    // What was quiet by the speed known then may be slow by the best known now.
+    const slices = this.#slices.map((slice) => ({ ...slice, noisy: this.#isNoisy(slice) }));
+    const quiet = slices.filter((slice) => !slice.noisy);
+    const counted = quiet.length * 2 >= slices.length ? quiet : slices;
     const of = (/** @type {'cpu' | 'rate' | 'p50' | 'p99' | 'rss' | 'busy'} */ name) =>
-      figure(slices.map((slice) => slice[name]));
+      figure(counted.map((slice) => slice[name]));
     return {
       server,
       status: 'ok',
@@ -150,7 +153,7 @@ class Run {
       },
       idleCpu: this.#idleCpu,
       discarded: this.#discarded,
-      noisy: slices.filter((slice) => slice.noisy).length,
+      noisy: slices.length - quiet.length,
       slices,
     };
   }
@@ -162,14 +165,18 @@ class Run {
   async #measure(server) {
     const { bench, scenario } = this;
     if (bench.stop) await server.resume();
+    const speedNow = bench.speed.watch();
     const finish = watch(() => server.cpu());
-    const load = await bench.tool.run(scenario, this.#target(server, sliceSeconds));
+    const loading = bench.tool.run(scenario, this.#target(server, sliceSeconds));
+    // In any case the meter is to be ended, and before the reading, so that it is not foreign.
+    const speed = await loading.then(speedNow, speedNow);
+    const load = await loading;
     const seen = finish();
     if (!server.alive) throw new Error(`it ended under load: ${server.lastWords()}`);
     const rss = server.rss();
     if (bench.stop) await server.pause();
     this.#check(load);
-    return {
+    const slice = {
       cpu: seen.server / 1000 / load.requests,
       rate: load.requests / load.seconds,
       p50: load.p50,
@@ -177,9 +184,16 @@ class Run {
       rss,
       busy: seen.server / 1e9 / load.seconds,
       foreign: seen.foreign,
-      noisy: seen.foreign > foreignLimit,
+      speed,
+      noisy: false,
       failures: load.failures,
     };
+    return { ...slice, noisy: this.#isNoisy(slice) };
+  }
+
+  /** @param {import('../types.mjs').Slice} slice */
+  #isNoisy({ foreign, speed }) {
+    return foreign > foreignLimit || this.bench.speed.isSlow(speed);
   }
 
   /**
@@ -216,4 +230,12 @@ class Run {
 /** @param {number} cores */
 function share(cores) {
   return `${Math.round(cores * 100)} % of a core`;
+}
+
+/**
+ * @param {Bench} bench
+ * @param {import('../types.mjs').Slice} slice
+ */
+function slowness({ speed }, slice) {
+  return `core ${speed.slowness(slice.speed).toFixed(2)}× slower than at its best`;
 }

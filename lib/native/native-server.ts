@@ -3,41 +3,37 @@ import { Buffer } from 'node:buffer';
 import type { Lane, LaneEndpoint, LaneMetrics, LaneOptions } from './addon.js';
 import { getAddon } from './addon.js';
 import { CommandWriter } from './command-writer.js';
-import type { ExchangeHost, NativeExchange } from './exchange.js';
-import { Event, Slab as SlabLayout, Slot } from './generated/shared-layout.js';
+import { Event, Slab as SlabLayout } from './generated/shared-layout.js';
 import { InternedStrings, Slab } from './slab.js';
+import { Slot, type SlotHost } from './slot.js';
 
 const PLACES = (1 << SlabLayout.SHIFT) - 1;
 
 /** What the layer above does for a native server. None of these may throw. */
-export interface ExchangeHandler {
-  /** Makes the exchange of a request; a NativeExchange or what derives from it. */
-  create(
-    server: NativeServer,
-    slab: Slab,
-    base: number,
-    slot: number,
-    generation: number,
-  ): NativeExchange;
-  /** A request is there. Returns whether it is still running. */
-  run(exchange: NativeExchange): boolean;
+export interface RequestHandler {
+  /** A request is in the slot. What is still running when this returns is `slot.running`. */
+  onRequest(slot: Slot): void;
   /** After `stop`: no connection is left. */
-  drained(): void;
-  /** The error of a use after the end. */
-  overError(): Error;
-  /** The error of a body that will not be complete: status 0 = the client has gone. */
-  bodyError(status: number): Error;
+  onDrained(): void;
 }
 
-export class NativeServer implements ExchangeHost {
+/** The slots of a slab, by their places in it. */
+function makeSlots(host: SlotHost, slab: Slab, size: number): Slot[] {
+  const slots: Slot[] = [];
+  for (let base = 0; base < size; base += slab.slotSize) {
+    slots.push(new Slot(host, slab, base, (slab.number << SlabLayout.SHIFT) | slots.length));
+  }
+  return slots;
+}
+
+export class NativeServer implements SlotHost {
   readonly commands: CommandWriter;
-  readonly arena: Buffer;
+  readonly arena: Uint8Array;
   private readonly lane: Lane;
   private readonly events: Uint32Array;
   private readonly interned: InternedStrings;
-  private readonly slabs: (Slab | undefined)[] = [];
-  /** Exchanges whose handlers have not settled, by slot. */
-  private readonly running: (NativeExchange | undefined)[] = [];
+  private readonly slabs: (readonly Slot[])[] = [];
+  private closed = false;
 
   /**
    * @throws TypeError or RangeError WH_ERR_INVALID_OPTION, naming the option and the value; Error with the
@@ -45,17 +41,18 @@ export class NativeServer implements ExchangeHost {
    */
   constructor(
     options: LaneOptions,
-    private readonly handler: ExchangeHandler,
+    private readonly handler: RequestHandler,
   ) {
     const lane = getAddon().create(options, {
       onBatch: (first, count) => {
         this.handleBatch(first, count);
       },
       onSlab: (number, memory, slotSize) => {
-        this.slabs[number] = new Slab(number, memory, slotSize, this.interned);
+        const slab = new Slab(number, memory, slotSize, this.interned);
+        this.slabs[number] = makeSlots(this, slab, memory.byteLength);
       },
       onDrained: () => {
-        this.handler.drained();
+        this.handler.onDrained();
       },
     });
     this.lane = lane;
@@ -63,14 +60,6 @@ export class NativeServer implements ExchangeHost {
     this.commands = new CommandWriter(lane);
     this.arena = Buffer.from(lane.arena);
     this.events = new Uint32Array(lane.events);
-  }
-
-  overError(): Error {
-    return this.handler.overError();
-  }
-
-  bodyError(status: number): Error {
-    return this.handler.bodyError(status);
   }
 
   listen(endpoint: LaneEndpoint): void {
@@ -81,8 +70,8 @@ export class NativeServer implements ExchangeHost {
     return this.lane.urls();
   }
 
-  addresses(exchange: NativeExchange): [string, number, string, number] | null {
-    return this.lane.addresses(exchange.slot, exchange.generation);
+  addresses(slot: Slot, generation: number): [string, number, string, number] | null {
+    return this.lane.addresses(slot.number, generation);
   }
 
   stopListening(): void {
@@ -101,8 +90,8 @@ export class NativeServer implements ExchangeHost {
   close(): void {
     this.commands.close();
     this.lane.close();
-    for (const exchange of this.running) exchange?.onAborted(0);
-    this.running.length = 0;
+    this.closed = true;
+    for (const slots of this.slabs) for (const slot of slots) slot.running?.onAborted(0);
   }
 
   keepAlive(on: boolean): void {
@@ -113,47 +102,33 @@ export class NativeServer implements ExchangeHost {
     return this.lane.metrics();
   }
 
-  /** The handler of an exchange has settled: the core's events no longer concern it. */
-  settled(exchange: NativeExchange): void {
-    this.running[exchange.slot] = undefined;
-  }
-
   private handleBatch(first: number, count: number): void {
     const events = this.events;
     const end = (first + count) * Event.WORDS;
-    for (let at = first * Event.WORDS; at < end; at += Event.WORDS) {
-      const slot = events[at + 1];
-      if (events[at] === Event.REQUEST) this.handleRequest(slot);
-      else this.handleOther(events[at], slot, events[at + 2], events[at + 3]);
+    // A handler may close the server: nobody waits for what comes after it.
+    for (let at = first * Event.WORDS; at < end && !this.closed; at += Event.WORDS) {
+      const number = events[at + 1];
+      const slot = this.slabs[number >> SlabLayout.SHIFT][number & PLACES];
+      if (events[at] === Event.REQUEST) this.handler.onRequest(slot);
+      else if (slot.running !== undefined) {
+        this.handleOther(slot, events[at], events[at + 2], events[at + 3]);
+      }
     }
   }
 
-  private handleRequest(slot: number): void {
-    const slab = this.slabs[slot >> SlabLayout.SHIFT] as Slab;
-    const base = (slot & PLACES) * slab.slotSize;
-    const generation = slab.words[(base + Slot.GENERATION) >> 2];
-    const exchange = this.handler.create(this, slab, base, slot, generation);
-    if (this.handler.run(exchange)) {
-      this.running[slot] = exchange;
-      exchange.saveBody();
-    }
-  }
-
-  private handleOther(kind: number, slot: number, a: number, b: number): void {
-    const exchange = this.running[slot];
-    if (exchange === undefined) return;
+  private handleOther(slot: Slot, kind: number, a: number, b: number): void {
     switch (kind) {
       case Event.BODY:
-        exchange.onBody(a, b);
+        slot.running?.onBody(a, b);
         break;
       case Event.BODY_END:
-        exchange.onBodyEnd();
+        slot.running?.onBodyEnd();
         break;
       case Event.ABORTED:
-        exchange.onAborted(a);
+        slot.running?.onAborted(a);
         break;
       case Event.ROOM:
-        exchange.onRoom();
+        slot.running?.onRoom();
         break;
     }
   }

@@ -3,6 +3,8 @@
  * while too much of them waits the core is told to stop reading.
  */
 import { Buffer } from 'node:buffer';
+import { Command, RequestFlag } from './generated/shared-layout.js';
+import type { Slot } from './slot.js';
 
 /** Above this many bytes waiting the core stops reading from the client, below LOW it goes on. */
 const HIGH = 262_144;
@@ -32,11 +34,6 @@ export function copyBytes(arena: Uint8Array, offset: number, length: number): Ui
   return copy;
 }
 
-/** Whom to ask for more of the body, or for no more. */
-export interface BodyControl {
-  readBody(on: boolean): void;
-}
-
 interface Waiter {
   resolve(result: IteratorResult<Uint8Array, undefined>): void;
   reject(error: Error): void;
@@ -54,17 +51,23 @@ export class NativeRequestBody {
   private filled = 0;
   private wholeDone: { resolve(bytes: Uint8Array): void; reject(error: Error): void } | undefined;
 
+  /** Its declared length (bytes); -1 where it is not known. */
+  private readonly length: number;
+
   constructor(
-    private readonly control: BodyControl,
-    /** Its declared length (bytes); -1 where it is not known. */
-    private readonly length: number,
-  ) {}
+    private readonly slot: Slot,
+    private readonly generation: number,
+  ) {
+    this.length = slot.contentLength();
+    if ((slot.flags() & RequestFlag.HAS_BODY) === 0) this.complete = true;
+  }
 
   /** A piece has come, in the arena. */
-  push(arena: Buffer, offset: number, length: number): void {
+  push(offset: number, length: number): void {
+    const arena = this.slot.host.arena;
     if (this.complete || this.error !== undefined) return;
     if (this.whole !== undefined) {
-      arena.copy(this.whole, this.filled, offset, offset + length);
+      this.whole.set(arena.subarray(offset, offset + length), this.filled);
       this.filled += length;
       return;
     }
@@ -140,8 +143,9 @@ export class NativeRequestBody {
   }
 
   private setReading(on: boolean): void {
-    if (this.reading === on) return;
+    if (this.reading === on || this.complete || this.error !== undefined) return;
     this.reading = on;
-    this.control.readBody(on);
+    const kind = on ? Command.READ : Command.PAUSE;
+    this.slot.host.commands.bare(kind, 0, this.slot.number, this.generation);
   }
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define READ_SIZE 65536
+#define MOST_SHOWN 300 /* bytes, in a message */
 
 client *client_over(app *a, int fd) {
   client *c = calloc(1, sizeof *c);
@@ -235,8 +236,9 @@ client_answer client_take(client *c, int to_head) {
   uint64_t patience = app_patience();
   while ((taken = parse(c, to_head, &answer)) == 0) {
     if (c->ended) {
+      size_t shown = client_waiting(c) < MOST_SHOWN ? client_waiting(c) : MOST_SHOWN;
       fail_msg("the connection ended (%s) with %zu bytes: %.*s", c->reset ? "reset" : "closed",
-               client_waiting(c), (int)client_waiting(c), (const char *)c->in + c->taken);
+               client_waiting(c), (int)shown, shown > 0 ? (const char *)c->in + c->taken : "");
     }
     app_wait(c->app, patience, __FILE__, __LINE__, "an answer");
   }
@@ -282,11 +284,14 @@ void client_expect_line(client *c, int status, const char *line) {
   client_answer_free(&answer);
 }
 
+static void expect_no_more(const client *c) {
+  size_t shown = client_waiting(c) < MOST_SHOWN ? client_waiting(c) : MOST_SHOWN;
+  if (shown > 0) fail_msg("more: %.*s", (int)shown, (const char *)c->in + c->taken);
+}
+
 void client_expect_end(client *c) {
   RUN_UNTIL(c->app, c->ended);
-  if (client_waiting(c) > 0) {
-    fail_msg("more: %.*s", (int)client_waiting(c), (const char *)c->in + c->taken);
-  }
+  expect_no_more(c);
 }
 
 void client_expect_refusal(client *c, int status) {
@@ -303,9 +308,7 @@ void client_expect_refusal(client *c, int status) {
 
 void client_expect_nothing(client *c) {
   app_quiet(c->app);
-  if (client_waiting(c) > 0) {
-    fail_msg("more: %.*s", (int)client_waiting(c), (const char *)c->in + c->taken);
-  }
+  expect_no_more(c);
   assert_int_equal(c->ended, 0);
 }
 

@@ -330,6 +330,12 @@ test('field lines', (t) =>
       ['X: a\rb', 400],
       ['X: a\r\n b', 400],
       ['X: a\r\n\tb', 400],
+      ['X: a\r\n ', 400],
+      ['X:\r\n b', 400],
+      ['X:\r\n ', 400],
+      ['X: \r\n \r\n b', 400],
+      ['X:  \t ', { x: '' }],
+      ['X:\ty\t', { x: 'y' }],
       // Kestrel lets these pass; RFC 9110 section 5.5 does not.
       ['X: a\x01b', 400],
       ['X: a\x7fb', 400],

@@ -3,8 +3,7 @@ import type {
   HttpConnectionFeature,
   HttpRequestIdentifierFeature,
 } from '../../features/http-features.js';
-import type { NativeExchange } from '../../native/exchange.js';
-import type { NativeServer } from '../../native/native-server.js';
+import type { LiveExchange } from './live-exchange.js';
 
 /** What lives in this process has a prefix of its own, so that names in a log of many do not meet. */
 const PROCESS_PREFIX = `${process.pid.toString(36)}${Date.now().toString(36)}`.toUpperCase();
@@ -24,13 +23,11 @@ export class ConnectionFeatures implements HttpConnectionFeature, HttpRequestIde
   private ends: Ends | undefined = undefined;
   private ownTrace: string | undefined = undefined;
 
-  constructor(
-    private readonly exchange: NativeExchange,
-    private readonly server: NativeServer,
-  ) {
-    const [connection, request] = exchange.readNumbers();
+  constructor(private readonly exchange: LiveExchange) {
+    exchange.ensureLive();
+    const connection = exchange.slot.connectionNumber();
     this.connectionId = `${PROCESS_PREFIX}${connection.toString(36).toUpperCase()}`;
-    this.requestNumber = request;
+    this.requestNumber = exchange.slot.requestNumber();
   }
 
   get traceIdentifier(): string {
@@ -71,7 +68,9 @@ export class ConnectionFeatures implements HttpConnectionFeature, HttpRequestIde
   /** Asked of the system once, and not before somebody wants to know. */
   private known(): Ends {
     if (this.ends !== undefined) return this.ends;
-    const told = this.server.addresses(this.exchange);
+    this.exchange.ensureLive();
+    const { slot, generation } = this.exchange;
+    const told = slot.host.addresses(slot, generation);
     if (told === null) return NOWHERE;
     const [remote, remotePort, local, localPort] = told;
     this.ends = [

@@ -5,7 +5,11 @@ import type {
   HttpRequestFeature,
   RequestBodySource,
 } from '../../features/http-features.js';
-import type { NativeExchange } from '../../native/exchange.js';
+import { BadHttpRequestError, WindhoverError } from '../../http/errors.js';
+import { RequestFlag } from '../../native/generated/shared-layout.js';
+import { copyBytes, NativeRequestBody } from '../../native/request-body.js';
+import type { Slot } from '../../native/slot.js';
+import type { LiveExchange } from './live-exchange.js';
 import { NativeRequestHeaders } from './request-headers.js';
 
 export class RequestFeature
@@ -20,39 +24,42 @@ export class RequestFeature
   private ownProtocol: string | undefined = undefined;
   private ownHeaders: HeaderDictionary | undefined = undefined;
   private ownBody: RequestBodySource | undefined = undefined;
+  private nativeBody: NativeRequestBody | undefined = undefined;
+  /** Whether the body that came with the head has been copied out of the arena. */
+  private isSaved = false;
 
-  constructor(private readonly exchange: NativeExchange) {}
+  constructor(private readonly exchange: LiveExchange) {}
 
   get protocol(): string {
-    return (this.ownProtocol ??= this.exchange.readProtocol());
+    return (this.ownProtocol ??= this.slot().protocol());
   }
   set protocol(value: string) {
     this.ownProtocol = value;
   }
 
   get method(): string {
-    return (this.ownMethod ??= this.exchange.readMethod());
+    return (this.ownMethod ??= this.slot().method());
   }
   set method(value: string) {
     this.ownMethod = value;
   }
 
   get path(): string {
-    return (this.ownPath ??= this.exchange.readPath());
+    return (this.ownPath ??= this.slot().path());
   }
   set path(value: string) {
     this.ownPath = value;
   }
 
   get queryString(): string {
-    return (this.ownQuery ??= this.exchange.readQuery());
+    return (this.ownQuery ??= this.slot().query());
   }
   set queryString(value: string) {
     this.ownQuery = value;
   }
 
   get rawTarget(): string {
-    return (this.ownTarget ??= this.exchange.readTarget());
+    return (this.ownTarget ??= this.slot().target());
   }
   set rawTarget(value: string) {
     this.ownTarget = value;
@@ -66,10 +73,10 @@ export class RequestFeature
   }
 
   get canHaveBody(): boolean {
-    return this.exchange.hasBody();
+    return (this.slot().flags() & RequestFlag.HAS_BODY) !== 0;
   }
 
-  /** This object by itself: it takes the body from the exchange. */
+  /** This object by itself: it takes the body from the core. */
   get body(): RequestBodySource {
     return this.ownBody ?? this;
   }
@@ -78,11 +85,62 @@ export class RequestFeature
   }
 
   bytes(): Promise<Uint8Array> {
-    return this.exchange.bodyBytes();
+    const slot = this.slot();
+    if (!this.isSaved && (slot.flags() & RequestFlag.BODY_COMPLETE) !== 0) {
+      // In the usual case, a small body, all of it is here already.
+      this.isSaved = true;
+      return Promise.resolve(copyBytes(slot.host.arena, slot.bodyOffset(), slot.bodyLength()));
+    }
+    return this.pieces().all();
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    const body = this.exchange.body();
-    return { next: () => body.next() };
+    const pieces = this.pieces();
+    return { next: () => pieces.next() };
+  }
+
+  /** Keeps the body that came with the head: the arena is overwritten once the batch is over. */
+  saveBody(): void {
+    if (this.isSaved) return;
+    this.isSaved = true;
+    const slot = this.slot();
+    if ((slot.flags() & RequestFlag.BODY_COMPLETE) === 0) return;
+    const pieces = (this.nativeBody ??= new NativeRequestBody(slot, this.exchange.generation));
+    pieces.push(slot.bodyOffset(), slot.bodyLength());
+    pieces.end();
+  }
+
+  onBody(offset: number, length: number): void {
+    this.pieces().push(offset, length);
+  }
+
+  onBodyEnd(): void {
+    this.pieces().end();
+  }
+
+  onAborted(status: number): void {
+    this.nativeBody?.fail(
+      status === 0
+        ? new WindhoverError(
+            'WH_ERR_REQUEST_ABORTED',
+            'The client has gone before its request was complete',
+          )
+        : new BadHttpRequestError(
+            status,
+            'The body of the request is not valid',
+            'WH_ERR_BAD_BODY',
+          ),
+    );
+  }
+
+  private pieces(): NativeRequestBody {
+    this.saveBody();
+    return (this.nativeBody ??= new NativeRequestBody(this.slot(), this.exchange.generation));
+  }
+
+  /** The slot, as long as it is this request's. */
+  private slot(): Slot {
+    this.exchange.ensureLive();
+    return this.exchange.slot;
   }
 }

@@ -4,8 +4,9 @@
  */
 import type { HeaderDictionary } from '../../features/header-dictionary.js';
 import { HeaderMap } from '../../http/header-map.js';
-import type { NativeExchange } from '../../native/exchange.js';
-import { headerIds, headerNamesLower } from '../../native/generated/header-names.js';
+import { HeaderId, headerIds } from '../../native/generated/header-names.js';
+import type { Slot } from '../../native/slot.js';
+import type { LiveExchange } from './live-exchange.js';
 
 /** The numbers of known names in the spellings that programs use, so that none is lowered twice. */
 const idsBySpelling = new Map<string, number>(headerIds);
@@ -24,25 +25,24 @@ function headerId(name: string): number {
 export class NativeRequestHeaders implements HeaderDictionary {
   private copy: HeaderMap | undefined = undefined;
 
-  constructor(private readonly exchange: NativeExchange) {}
+  constructor(private readonly exchange: LiveExchange) {}
 
   get size(): number {
-    return this.copy !== undefined ? this.copy.size : this.exchange.fieldCount();
+    return this.copy !== undefined ? this.copy.size : this.slot().fieldCount();
   }
 
   get(name: string): string | undefined {
     if (this.copy !== undefined) return this.copy.get(name);
-    const exchange = this.exchange;
+    const slot = this.slot();
     const id = headerId(name);
     const lower = id === 0 ? name.toLowerCase() : '';
-    let i = id === 0 ? exchange.findUnknown(lower, 0) : exchange.findKnown(id, 0);
+    let i = id === 0 ? slot.findUnknown(lower, 0) : slot.findKnown(id, 0);
     if (i < 0) return undefined;
-    let value = exchange.fieldValue(i);
-    const separator = headerNamesLower[id] === 'cookie' ? '; ' : ', ';
+    let value = slot.fieldValue(i);
     for (;;) {
-      i = id === 0 ? exchange.findUnknown(lower, i + 1) : exchange.findKnown(id, i + 1);
+      i = id === 0 ? slot.findUnknown(lower, i + 1) : slot.findKnown(id, i + 1);
       if (i < 0) return value;
-      value += separator + exchange.fieldValue(i);
+      value += (id === HeaderId.Cookie ? '; ' : ', ') + slot.fieldValue(i);
     }
   }
 
@@ -50,7 +50,7 @@ export class NativeRequestHeaders implements HeaderDictionary {
     if (this.copy !== undefined) return this.copy.getAll(name);
     const values: string[] = [];
     for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
-      values.push(this.exchange.fieldValue(i));
+      values.push(this.slot().fieldValue(i));
     }
     return values;
   }
@@ -76,15 +76,21 @@ export class NativeRequestHeaders implements HeaderDictionary {
       yield* this.copy;
       return;
     }
-    const count = this.exchange.fieldCount();
-    for (let i = 0; i < count; i++) yield [this.exchange.fieldName(i), this.exchange.fieldValue(i)];
+    const count = this.slot().fieldCount();
+    for (let i = 0; i < count; i++) yield [this.slot().fieldName(i), this.slot().fieldValue(i)];
   }
 
   private find(name: string, from: number): number {
     const id = headerId(name);
     return id === 0
-      ? this.exchange.findUnknown(name.toLowerCase(), from)
-      : this.exchange.findKnown(id, from);
+      ? this.slot().findUnknown(name.toLowerCase(), from)
+      : this.slot().findKnown(id, from);
+  }
+
+  /** The slot, as long as it is this request's. */
+  private slot(): Slot {
+    this.exchange.ensureLive();
+    return this.exchange.slot;
   }
 
   private own(): HeaderMap {

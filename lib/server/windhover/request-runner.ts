@@ -1,17 +1,16 @@
 /**
  * Runs an application's requests on the native core: makes the context, calls the application, ends the
  * answer where the application has not, and gives everything back. A handler that is done when it
- * returns costs no promise.
+ * returns costs no promise; one that is not costs one.
  */
 import { HttpResponseFeature } from '../../features/http-features.js';
 import type { ResponseCallback } from '../../features/http-features.js';
-import { BadHttpRequestError, contextDisposed, WindhoverError } from '../../http/errors.js';
-import type { ExchangeHandler, NativeServer } from '../../native/native-server.js';
-import type { Slab } from '../../native/slab.js';
+import type { RequestHandler } from '../../native/native-server.js';
+import type { Slot } from '../../native/slot.js';
 import type { HttpApplication } from '../server.js';
-import { WindhoverExchange } from './exchange-features.js';
+import { WindhoverExchange } from './exchange.js';
 
-export class RequestRunner<T> implements ExchangeHandler {
+export class RequestRunner<T> implements RequestHandler {
   /** Requests whose handlers have not settled. */
   private active = 0;
   private idleWaiters: (() => void)[] = [];
@@ -28,17 +27,8 @@ export class RequestRunner<T> implements ExchangeHandler {
     });
   }
 
-  create(
-    server: NativeServer,
-    slab: Slab,
-    base: number,
-    slot: number,
-    generation: number,
-  ): WindhoverExchange {
-    return new WindhoverExchange(server, slab, base, slot, generation);
-  }
-
-  run(exchange: WindhoverExchange): boolean {
+  onRequest(slot: Slot): void {
+    const exchange = new WindhoverExchange(slot, slot.generation());
     const application = this.application;
     let context: T;
     try {
@@ -47,82 +37,87 @@ export class RequestRunner<T> implements ExchangeHandler {
       report(error);
       this.answerFailure(exchange);
       exchange.release();
-      return false;
+      return;
     }
+    let failure: unknown = undefined;
     let result: void | Promise<void>;
     try {
       result = application.processRequest(context);
     } catch (error) {
-      result = this.handle(exchange, context, error);
-      if (result === undefined) return this.finish(exchange, context, error);
+      failure = error;
+      result = this.handleError(exchange, context, error);
     }
-    if (result === undefined) return this.finish(exchange, context, undefined);
+    if (result === undefined) this.settle(exchange, context, failure);
+    else this.wait(slot, exchange, context, result);
+  }
+
+  // --- handlers that are not done when they return ---
+
+  private wait(
+    slot: Slot,
+    exchange: WindhoverExchange,
+    context: T,
+    result: Promise<void>,
+  ): void {
     this.active++;
-    result.then(
-      () => {
-        this.settle(exchange, context, undefined);
-      },
-      (error: unknown) => {
-        const handling = this.handle(exchange, context, error);
-        if (handling === undefined) this.settle(exchange, context, error);
-        else
-          void handling.then(() => {
-            this.settle(exchange, context, error);
-          });
-      },
-    );
-    return true;
+    exchange.context = context;
+    slot.running = exchange;
+    exchange.saveBody();
+    // One pair of functions for each slot, not for each request. That they are called once is sure
+    // only of promises of the language itself.
+    const promise = result instanceof Promise ? result : Promise.resolve(result);
+    then.call(promise, this.fulfilledOf(slot), this.rejectedOf(slot));
   }
 
-  drained(): void {
-    this.onDrained();
+  private fulfilledOf(slot: Slot): () => void {
+    return (slot.fulfilled ??= () => {
+      const exchange = slot.running as WindhoverExchange;
+      this.settleLater(slot, exchange, exchange.context as T, undefined);
+    });
   }
 
-  overError(): Error {
-    return contextDisposed();
+  private rejectedOf(slot: Slot): (error: unknown) => void {
+    return (slot.rejected ??= (error) => {
+      const exchange = slot.running as WindhoverExchange;
+      const context = exchange.context as T;
+      const handling = this.handleError(exchange, context, error);
+      if (handling === undefined) {
+        this.settleLater(slot, exchange, context, error);
+      } else {
+        void handling.then(() => {
+          this.settleLater(slot, exchange, context, error);
+        });
+      }
+    });
   }
 
-  bodyError(status: number): Error {
-    if (status === 0) {
-      return new WindhoverError(
-        'WH_ERR_REQUEST_ABORTED',
-        'The client has gone before its request was complete',
-      );
-    }
-    return new BadHttpRequestError(
-      status,
-      'The body of the request is not valid',
-      'WH_ERR_BAD_BODY',
-    );
-  }
-
-  /** The handler is done, in the batch. Returns whether something still runs. */
-  private finish(exchange: WindhoverExchange, context: T, error: unknown): boolean {
+  private settleLater(slot: Slot, exchange: WindhoverExchange, context: T, error: unknown): void {
     const waiting = this.end(exchange);
     if (waiting === undefined) {
-      this.dispose(exchange, context, error);
-      return false;
+      this.leave(slot, exchange, context, error);
+    } else {
+      void waiting.then(() => {
+        this.leave(slot, exchange, context, error);
+      });
     }
-    this.active++;
-    void waiting.then(() => {
-      this.dispose(exchange, context, error);
-      this.leave(exchange);
-    });
-    return true;
   }
 
-  /** The handler is done, later. */
+  private leave(slot: Slot, exchange: WindhoverExchange, context: T, error: unknown): void {
+    slot.running = undefined;
+    this.dispose(exchange, context, error);
+    if (--this.active > 0) return;
+    const waiters = this.idleWaiters;
+    this.idleWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  // --- the end of a request ---
+
+  /** The handler was done when it returned. */
   private settle(exchange: WindhoverExchange, context: T, error: unknown): void {
     const waiting = this.end(exchange);
-    if (waiting === undefined) {
-      this.dispose(exchange, context, error);
-      this.leave(exchange);
-      return;
-    }
-    void waiting.then(() => {
-      this.dispose(exchange, context, error);
-      this.leave(exchange);
-    });
+    if (waiting === undefined) this.dispose(exchange, context, error);
+    else this.wait(exchange.slot, exchange, context, waiting);
   }
 
   /** Ends the answer, and runs what wants to run then. Never throws or rejects. */
@@ -137,7 +132,7 @@ export class RequestRunner<T> implements ExchangeHandler {
       }
       if (waiting !== undefined) return this.endLater(exchange, waiting);
     }
-    const callbacks = exchange.takeCompletedCallbacks();
+    const callbacks = exchange.takeCompleted();
     return callbacks === undefined ? undefined : runCompleted(callbacks);
   }
 
@@ -148,7 +143,7 @@ export class RequestRunner<T> implements ExchangeHandler {
       report(error);
       this.answerFailure(exchange);
     }
-    const callbacks = exchange.takeCompletedCallbacks();
+    const callbacks = exchange.takeCompleted();
     if (callbacks !== undefined) await runCompleted(callbacks);
   }
 
@@ -161,8 +156,23 @@ export class RequestRunner<T> implements ExchangeHandler {
     return exchange.complete();
   }
 
-  /** Lets the application answer its own failure; never throws or rejects. */
-  private handle(exchange: WindhoverExchange, context: T, error: unknown): void | Promise<void> {
+  private dispose(exchange: WindhoverExchange, context: T, error: unknown): void {
+    try {
+      this.application.disposeContext(context, error);
+    } catch (failure) {
+      report(failure);
+    }
+    exchange.release();
+  }
+
+  // --- failures ---
+
+  /** Lets the application answer its own failure. Never throws or rejects. */
+  private handleError(
+    exchange: WindhoverExchange,
+    context: T,
+    error: unknown,
+  ): void | Promise<void> {
     try {
       if (this.application.handleError === undefined) throw error;
       return this.application.handleError(context, error)?.then(undefined, () => {
@@ -174,7 +184,7 @@ export class RequestRunner<T> implements ExchangeHandler {
     }
   }
 
-  /** The application has failed: 500 where the answer has not started, else it is cut off. */
+  /** The last word: 500 where the answer has not started, else it is cut off. */
   private answerFailure(exchange: WindhoverExchange): void {
     if (exchange.endOrdered) return;
     try {
@@ -188,24 +198,10 @@ export class RequestRunner<T> implements ExchangeHandler {
       report(error);
     }
   }
-
-  private dispose(exchange: WindhoverExchange, context: T, error: unknown): void {
-    try {
-      this.application.disposeContext(context, error);
-    } catch (failure) {
-      report(failure);
-    }
-    exchange.release();
-  }
-
-  private leave(exchange: WindhoverExchange): void {
-    exchange.forget();
-    if (--this.active > 0) return;
-    const waiters = this.idleWaiters;
-    this.idleWaiters = [];
-    for (const resolve of waiters) resolve();
-  }
 }
+
+/** Promise's own, whatever somebody makes of the prototype later. */
+const then = Promise.prototype.then;
 
 /** Runs what was registered with onCompleted, the last first; what fails is reported, and the rest runs. */
 async function runCompleted(callbacks: ResponseCallback[]): Promise<void> {

@@ -1,4 +1,5 @@
 /** The head of an answer, as the core takes it: header lines in one text, and what the core adds itself. */
+import { Buffer } from 'node:buffer';
 import { codedTypeError } from '../../http/errors.js';
 import type { HeaderMap } from '../../http/header-map.js';
 import { CommandFlag, ContentType } from '../../native/generated/shared-layout.js';
@@ -10,6 +11,11 @@ export interface ComposedHead {
   readonly text: string;
   /** The declared Content-Length; -1 where there is none. */
   readonly contentLength: number;
+}
+
+/** The number of bytes that a body takes; text goes out as UTF-8. */
+export function byteLength(data: string | Uint8Array): number {
+  return typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength;
 }
 
 /** The command flag of a content type that the core has ready; -1 for any other. */

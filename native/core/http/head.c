@@ -23,6 +23,21 @@ static wh_refusal fail(wh_head_facts *facts, wh_refusal reason, unsigned status)
   return reason;
 }
 
+/*
+ * Whether the field stands on one line: name, colon, white space, value, CRLF. llhttp joins lines that
+ * begin with white space (obs-fold, RFC 9112 section 5.2), which nobody should send.
+ */
+static int is_one_line(const uint8_t *slot, field *f) {
+  const uint8_t *p = slot + f->name_offset + f->name_length + 1;
+  while (*p == ' ' || *p == '\t') p++;
+  if (f->value_length == 0)
+    f->value_offset = (uint32_t)(p - slot);
+  else if (p != slot + f->value_offset)
+    return 0;
+  p += f->value_length;
+  return p[0] == '\r' && p[1] == '\n' && p[2] != ' ' && p[2] != '\t';
+}
+
 /* Takes white space off the end of a value; llhttp has taken it off the start. */
 static void trim(const uint8_t *slot, field *f) {
   while (f->value_length > 0) {
@@ -66,9 +81,11 @@ wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *
     field f;
     uint8_t *entry = wh_slot_field(exchange, i);
     memcpy(&f, entry, sizeof f);
+    if (f.name_length == 0 || !is_one_line(slot, &f)) { /* llhttp lets both pass */
+      return fail(facts, WH_REFUSED_HEADER, 400);
+    }
     const uint8_t *value = slot + f.value_offset;
     trim(slot, &f);
-    if (f.name_length == 0) return fail(facts, WH_REFUSED_HEADER, 400); /* llhttp lets it pass */
     f.id = wh_header_id(slot + f.name_offset, f.name_length);
     memcpy(entry, &f, sizeof f);
     if (has_high(value, f.value_length)) {

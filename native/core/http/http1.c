@@ -102,7 +102,7 @@ void wh_http1_close(wh_http1 *session) {
     exchange = next;
   }
   wh_free(session->rest);
-  memset(session, 0, sizeof *session);
+  memset(session, 0, offsetof(wh_http1, parser)); /* the rest is made new when it is used */
   if (service->free_http1_count < KEPT_SESSIONS) {
     session->connection = service->free_http1;
     service->free_http1 = session;
@@ -161,6 +161,7 @@ static void refuse(wh_http1 *session, wh_refusal reason, unsigned status) {
       return;
     }
     exchange->ended = 1;
+    exchange->close = 0; /* the refusal itself ends the connection */
     if (session->first == exchange) wh_http1_answered(session, exchange);
     return;
   }

@@ -130,8 +130,9 @@ static uint8_t *put_head(uint8_t *out, wh_http1 *session, wh_exchange *exchange,
   } else if (how == FRAMING_CHUNKED) {
     out = LITERAL(out, "Transfer-Encoding: chunked\r\n");
   }
+  /* Without 100 Continue, whether the body comes is anybody's guess: what follows cannot be told. */
   if (answer->flags & WH_COMMAND_FLAG_CLOSE || session->service->stopping || session->eof ||
-      how == FRAMING_CLOSE) {
+      exchange->continue_due || how == FRAMING_CLOSE) {
     exchange->close = 1;
   }
   if (exchange->close)
@@ -446,10 +447,7 @@ void wh_http1_answered(wh_http1 *session, wh_exchange *exchange) {
     /* Its body is not all here, and nobody will want the rest. */
     session->parsing = NULL;
     session->draining = 1;
-    if (exchange->continue_due)
-      close = 1; /* whether the body comes is anybody's guess */
-    else
-      service->transport->read(session->connection, 1);
+    service->transport->read(session->connection, 1);
   }
   if (exchange->wants_ended) service->receiver->ended(service->user, exchange);
   if (exchange->released) wh_exchange_give(service->pool, exchange);

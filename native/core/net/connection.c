@@ -268,7 +268,6 @@ static uint8_t *reserve_slow(wh_connection *connection, size_t size) {
     outbox->buffer = larger;
     outbox->size = size;
   }
-  add_todo(connection);
   return outbox->buffer;
 }
 

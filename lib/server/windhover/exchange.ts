@@ -1,0 +1,448 @@
+/**
+ * One request and its answer on the native core. Made anew for each request, so that what somebody kept
+ * of an old one can never reach a new one; every use after the end throws.
+ *
+ * The exchange is its own feature collection, its answer's head and its answer's body (as Kestrel's
+ * HttpProtocol is), so that a plain request costs one object; what only some requests need is made when
+ * it is asked for.
+ */
+import type { FeatureCollection, FeatureToken } from '../../features/feature-collection.js';
+import type { ResponseCallback } from '../../features/http-features.js';
+import {
+  HttpConnectionFeature,
+  HttpRequestBodyDetectionFeature,
+  HttpRequestFeature,
+  HttpRequestIdentifierFeature,
+  HttpRequestLifetimeFeature,
+  HttpResponseBodyFeature,
+  HttpResponseFeature,
+  RouteValuesFeature,
+} from '../../features/http-features.js';
+import { contextDisposed, responseEnded, responseStarted } from '../../http/errors.js';
+import { HeaderMap } from '../../http/header-map.js';
+import { Command, CommandFlag, RequestFlag } from '../../native/generated/shared-layout.js';
+import type { RunningExchange, Slot } from '../../native/slot.js';
+import { ConnectionFeatures } from './connection-features.js';
+import { contentLengthExceeded, contentLengthMismatch } from './content-length.js';
+import { RequestFeature } from './request-feature.js';
+import { byteLength, composeHead, contentTypeFlag } from './response-head.js';
+
+/** Above this many bytes written a writer waits for the client. Source: Kestrel's MaxWriteBufferSize. */
+const WRITE_HIGH = 65_536;
+
+/** What few exchanges have. */
+class RareState {
+  replaced: Map<symbol, unknown> | undefined = undefined;
+  connection: ConnectionFeatures | undefined = undefined;
+  controller: AbortController | undefined = undefined;
+  reasonPhrase: string | undefined = undefined;
+  starting: ResponseCallback[] | undefined = undefined;
+  completed: ResponseCallback[] | undefined = undefined;
+  /** Bytes still to come of the declared Content-Length; -1 where none is declared. */
+  lengthLeft = -1;
+  /** Bytes written since the core last said that there is room. */
+  unconfirmed = 0;
+  roomWaiters: (() => void)[] = [];
+}
+
+export class WindhoverExchange
+  implements
+    FeatureCollection,
+    HttpResponseFeature,
+    HttpResponseBodyFeature,
+    HttpRequestLifetimeFeature,
+    RunningExchange
+{
+  /** The application is done with it: nothing of it may be touched. */
+  over = false;
+  /** The end of the answer has been ordered. */
+  endOrdered = false;
+  /** The client has gone, or its request turned out to be bad: nothing that is answered arrives. */
+  aborted = false;
+  hasStarted = false;
+  revision = 0;
+  statusCode = 200;
+  /** What the application made of it; for the runner. */
+  context: unknown = undefined;
+  private request: RequestFeature | undefined = undefined;
+  private routeValues: RouteValuesFeature | undefined = undefined;
+  private headerMap: HeaderMap | undefined = undefined;
+  private rareState: RareState | undefined = undefined;
+  /** Where the command stands that ended the answer, and when it was written. */
+  private lastPlace = -1;
+  private lastEpoch = 0;
+
+  constructor(
+    readonly slot: Slot,
+    /** Tells this use of the slot from all others. */
+    readonly generation: number,
+  ) {}
+
+  private rare(): RareState {
+    return (this.rareState ??= new RareState());
+  }
+
+  /** Throws where the request is over. Everything that reads the slot comes through here. */
+  ensureLive(): void {
+    if (this.over) throw contextDisposed();
+  }
+
+  // --- FeatureCollection ---
+
+  get<T>(token: FeatureToken<T>): T | undefined {
+    if (this.over) throw contextDisposed();
+    const { key } = token;
+    const replaced = this.rareState?.replaced;
+    if (replaced?.has(key) === true) return replaced.get(key) as T | undefined;
+    return this.own(key) as T | undefined;
+  }
+
+  set<T>(token: FeatureToken<T>, feature: T | undefined): void {
+    if (this.over) throw contextDisposed();
+    this.revision++;
+    if (token.key === RouteValuesFeature.key) {
+      this.routeValues = feature as RouteValuesFeature | undefined;
+      return;
+    }
+    const rare = this.rare();
+    (rare.replaced ??= new Map<symbol, unknown>()).set(token.key, feature);
+  }
+
+  *[Symbol.iterator](): Iterator<readonly [symbol, unknown]> {
+    const replaced = this.rareState?.replaced;
+    for (const { key } of OWN_TOKENS) {
+      const own = replaced?.has(key) === true ? undefined : this.own(key);
+      if (own !== undefined) yield [key, own];
+    }
+    for (const entry of replaced ?? []) if (entry[1] !== undefined) yield entry;
+  }
+
+  private own(key: symbol): unknown {
+    switch (key) {
+      case HttpResponseBodyFeature.key:
+      case HttpResponseFeature.key:
+      case HttpRequestLifetimeFeature.key:
+        return this;
+      case HttpRequestFeature.key:
+      case HttpRequestBodyDetectionFeature.key:
+        return (this.request ??= new RequestFeature(this));
+      case RouteValuesFeature.key:
+        return this.routeValues;
+      case HttpConnectionFeature.key:
+      case HttpRequestIdentifierFeature.key:
+        return (this.rare().connection ??= new ConnectionFeatures(this));
+      default:
+        return undefined;
+    }
+  }
+
+  // --- HttpResponseFeature ---
+
+  get reasonPhrase(): string | undefined {
+    return this.rareState?.reasonPhrase;
+  }
+  set reasonPhrase(value: string | undefined) {
+    if (this.over) throw contextDisposed();
+    this.rare().reasonPhrase = value;
+  }
+
+  get headers(): HeaderMap {
+    if (this.over) throw contextDisposed();
+    if (this.headerMap === undefined) {
+      this.headerMap = new HeaderMap();
+      if (this.hasStarted) this.headerMap.freeze();
+    }
+    return this.headerMap;
+  }
+
+  onStarting(callback: ResponseCallback): void {
+    if (this.over) throw contextDisposed();
+    if (this.hasStarted) throw responseStarted('What runs before the start');
+    (this.rare().starting ??= []).push(callback);
+  }
+
+  onCompleted(callback: ResponseCallback): void {
+    if (this.over) throw contextDisposed();
+    (this.rare().completed ??= []).push(callback);
+  }
+
+  // --- HttpResponseBodyFeature ---
+
+  send(body: Uint8Array | string, contentType: string | undefined): void | Promise<void> {
+    this.ensureOpen();
+    if (this.hasStarted) throw responseStarted('The head');
+    if (this.rareState?.starting !== undefined) {
+      const waiting = this.runStarting(this.rareState);
+      if (waiting !== undefined) {
+        return waiting.then(() => {
+          this.sendNow(body, contentType);
+        });
+      }
+    }
+    this.sendNow(body, contentType);
+    return undefined;
+  }
+
+  start(): void | Promise<void> {
+    this.ensureOpen();
+    if (this.hasStarted) return undefined;
+    const waiting = this.runStarting(this.rareState);
+    if (waiting !== undefined) {
+      return waiting.then(() => {
+        this.startNow();
+      });
+    }
+    this.startNow();
+    return undefined;
+  }
+
+  write(data: Uint8Array | string): void | Promise<void> {
+    const waiting = this.start();
+    if (waiting !== undefined) return waiting.then(() => this.writeNow(data));
+    return this.writeNow(data);
+  }
+
+  complete(): void | Promise<void> {
+    this.ensureOpen();
+    if (this.hasStarted) {
+      if (this.aborted) this.endOrdered = true;
+      else this.orderEnd();
+      return undefined;
+    }
+    const waiting = this.runStarting(this.rareState);
+    if (waiting !== undefined) {
+      return waiting.then(() => {
+        this.completeEmpty();
+      });
+    }
+    this.completeEmpty();
+    return undefined;
+  }
+
+  // --- HttpRequestLifetimeFeature ---
+
+  get requestAborted(): AbortSignal {
+    if (this.over) throw contextDisposed();
+    const rare = this.rare();
+    if (rare.controller === undefined) {
+      rare.controller = new AbortController();
+      if (this.aborted) rare.controller.abort();
+    }
+    return rare.controller.signal;
+  }
+
+  abort(): void {
+    if (this.over) throw contextDisposed();
+    if (this.aborted) return;
+    this.order(Command.ABORT);
+    this.hasStarted = true;
+    this.onAborted(0);
+  }
+
+  // --- what the core reports ---
+
+  onBody(offset: number, length: number): void {
+    (this.request ??= new RequestFeature(this)).onBody(offset, length);
+  }
+
+  onBodyEnd(): void {
+    (this.request ??= new RequestFeature(this)).onBodyEnd();
+  }
+
+  onAborted(status: number): void {
+    this.aborted = true;
+    this.request?.onAborted(status);
+    this.onRoom();
+    this.rareState?.controller?.abort();
+  }
+
+  onRoom(): void {
+    const rare = this.rareState;
+    if (rare === undefined) return;
+    const waiters = rare.roomWaiters;
+    rare.roomWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  // --- for the runner ---
+
+  /** Keeps what came with the head, before the batch is over: the handler goes on after it. */
+  saveBody(): void {
+    if ((this.slot.flags() & RequestFlag.BODY_COMPLETE) === 0) return;
+    (this.request ??= new RequestFeature(this)).saveBody();
+  }
+
+  /** Throws away what an application that failed has prepared. Only before the start. */
+  resetResponse(statusCode: number): void {
+    this.statusCode = statusCode;
+    this.headerMap = undefined;
+    if (this.rareState !== undefined) {
+      this.rareState.reasonPhrase = undefined;
+      this.rareState.starting = undefined;
+    }
+  }
+
+  /** Takes the callbacks registered with onCompleted, in the order in which they were registered. */
+  takeCompleted(): ResponseCallback[] | undefined {
+    const rare = this.rareState;
+    if (rare === undefined) return undefined;
+    const callbacks = rare.completed;
+    rare.completed = undefined;
+    return callbacks;
+  }
+
+  /** The application is done: the slot is the core's again. */
+  release(): void {
+    if (this.over) return;
+    this.over = true;
+    const commands = this.slot.host.commands;
+    if (this.lastPlace >= 0 && this.lastEpoch === commands.epoch) {
+      commands.addFlag(this.lastPlace, CommandFlag.RELEASE);
+    } else {
+      this.order(Command.RELEASE);
+    }
+  }
+
+  /** Orders what is nothing but a command. */
+  order(kind: number): number {
+    return this.slot.host.commands.bare(kind, 0, this.slot.number, this.generation);
+  }
+
+  // --- the answer, without the callbacks ---
+
+  private ensureOpen(): void {
+    if (this.over) throw contextDisposed();
+    if (this.endOrdered) throw responseEnded();
+  }
+
+  private sendNow(body: Uint8Array | string, contentType: string | undefined): void {
+    const headers = this.headerMap;
+    if (headers === undefined && this.rareState?.reasonPhrase === undefined) {
+      // The usual answer: nothing set but the body.
+      const flag = contentTypeFlag(contentType);
+      if (flag >= 0) {
+        this.hasStarted = true;
+        this.orderAnswer(flag, '', body);
+        return;
+      }
+    }
+    const head = composeHead(headers, this.reasonPhrase, contentType);
+    if (head.contentLength >= 0 && head.contentLength !== byteLength(body)) {
+      throw contentLengthMismatch(head.contentLength, byteLength(body));
+    }
+    this.hasStarted = true;
+    headers?.freeze();
+    this.orderAnswer(head.flags, head.text, body);
+  }
+
+  private startNow(): void {
+    this.ensureOpen();
+    const head = composeHead(this.headerMap, this.reasonPhrase, undefined);
+    this.hasStarted = true;
+    this.headerMap?.freeze();
+    if (head.contentLength >= 0) this.rare().lengthLeft = head.contentLength;
+    this.orderStart(head.flags, head.text, head.contentLength);
+  }
+
+  private writeNow(data: Uint8Array | string): void | Promise<void> {
+    this.ensureOpen();
+    const length = byteLength(data);
+    if (length === 0) return undefined;
+    const rare = this.rare();
+    if (rare.lengthLeft >= 0) {
+      if (length > rare.lengthLeft) throw contentLengthExceeded(length - rare.lengthLeft);
+      rare.lengthLeft -= length;
+    }
+    if (this.aborted) return undefined; // nobody reads it; who wants to know has requestAborted
+    const { host, number } = this.slot;
+    rare.unconfirmed += length;
+    const full = rare.unconfirmed >= WRITE_HIGH;
+    const flags = full ? CommandFlag.NOTIFY : 0;
+    host.commands.write(Command.WRITE, flags, number, this.generation, 0, '', data);
+    if (!full) return undefined;
+    rare.unconfirmed = 0;
+    return new Promise((resolve) => {
+      rare.roomWaiters.push(resolve);
+    });
+  }
+
+  private completeEmpty(): void {
+    this.ensureOpen();
+    const head = composeHead(this.headerMap, this.reasonPhrase, undefined);
+    this.hasStarted = true;
+    this.headerMap?.freeze();
+    if (head.contentLength > 0) {
+      // The length that a GET would have, on the answer to HEAD; else a body that never came.
+      this.orderStart(head.flags, head.text, head.contentLength);
+      if (this.aborted) this.endOrdered = true;
+      else this.orderEnd();
+    } else {
+      this.orderAnswer(head.flags, head.text, '');
+    }
+  }
+
+  private orderAnswer(flags: number, head: string, body: Uint8Array | string): void {
+    this.endOrdered = true;
+    if (this.aborted) return;
+    const { host, number } = this.slot;
+    const commands = host.commands;
+    this.lastPlace = commands.write(
+      Command.RESPOND,
+      flags,
+      number,
+      this.generation,
+      this.statusCode,
+      head,
+      body,
+    );
+    this.lastEpoch = commands.epoch;
+  }
+
+  private orderStart(flags: number, head: string, contentLength: number): void {
+    if (this.aborted) return;
+    const { host, number } = this.slot;
+    host.commands.start(flags, number, this.generation, this.statusCode, head, contentLength);
+  }
+
+  private orderEnd(): void {
+    this.endOrdered = true;
+    this.lastPlace = this.order(Command.END);
+    this.lastEpoch = this.slot.host.commands.epoch;
+  }
+
+  /** Runs what was registered with onStarting, the last first. */
+  private runStarting(rare: RareState | undefined): void | Promise<void> {
+    const callbacks = rare?.starting;
+    if (rare === undefined || callbacks === undefined) return undefined;
+    rare.starting = undefined;
+    for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) {
+      const result = callback();
+      if (result !== undefined) return this.runStartingAfter(result, callbacks);
+    }
+    return undefined;
+  }
+
+  private async runStartingAfter(
+    first: Promise<void>,
+    callbacks: ResponseCallback[],
+  ): Promise<void> {
+    await first;
+    for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) {
+      await callback();
+    }
+    this.ensureOpen();
+    if (this.hasStarted) throw responseStarted('The head');
+  }
+}
+
+/** The features that a request can have of the server. */
+const OWN_TOKENS = [
+  HttpRequestFeature,
+  HttpResponseFeature,
+  HttpResponseBodyFeature,
+  HttpRequestLifetimeFeature,
+  HttpConnectionFeature,
+  HttpRequestIdentifierFeature,
+  HttpRequestBodyDetectionFeature,
+  RouteValuesFeature,
+] as const;
