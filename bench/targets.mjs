@@ -3,7 +3,7 @@
  * the end of every run for what was measured in it.
  */
 
-import { ratio, valueOf } from './report/format.mjs';
+import { isDoubtful, ratio, valueOf } from './report/format.mjs';
 
 /**
  * @typedef {object} Target
@@ -45,7 +45,8 @@ export function checkTargets(report) {
     const verdict = value <= most ? 'met   ' : 'MISSED';
     const what = peer === undefined ? metric : `${metric} ÷ ${peer}`;
     const figure = value >= 100 ? value.toFixed(0) : value.toFixed(value < 0.01 ? 4 : 2);
-    lines.push(`  ${verdict}  ${scenario} ${what}: ${figure} (at most ${most})`);
+    const doubt = isUncertain(report, target) ? ', the machine was not quiet' : '';
+    lines.push(`  ${verdict}  ${scenario} ${what}: ${figure} (at most ${most}${doubt})`);
   }
   return lines;
 }
@@ -61,4 +62,16 @@ function measured(report, { scenario: name, metric, peer }) {
   if (scenario === undefined || ours === undefined) return undefined;
   if (metric === 'idle') return ours.idleCpu;
   return peer === undefined ? valueOf(ours, metric) : ratio(scenario, peer, metric);
+}
+
+/**
+ * @param {import('./types.mjs').Report} report
+ * @param {Target} target
+ */
+function isUncertain(report, { scenario: name, peer }) {
+  const scenario = report.scenarios.find((candidate) => candidate.name === name);
+  const outcomes = scenario?.outcomes ?? [];
+  return outcomes.some(
+    (outcome) => [peer, 'windhover'].includes(outcome.server) && isDoubtful(outcome),
+  );
 }

@@ -4,6 +4,6 @@ import { nodePeer } from './packages.mjs';
 
 export default nodePeer({
   name: 'hono',
-  title: 'hono (node-server)',
+  title: 'hono (node)',
   packages: ['@hono/node-server', 'hono'],
 });

@@ -36,6 +36,15 @@ export function valueOf(outcome, metric) {
 }
 
 /**
+ * Whether the figures of an outcome had to be taken from slices on a machine that was not quiet.
+ *
+ * @param {import('../types.mjs').Outcome} outcome
+ */
+export function isDoubtful({ noisy = 0, slices = [] }) {
+  return noisy * 2 > slices.length;
+}
+
+/**
  * windhover divided by a peer.
  *
  * @param {import('../types.mjs').ScenarioReport} scenario

@@ -1,6 +1,6 @@
 /** Tables on the screen. */
 
-import { megabytes, metricTitle, ratio, short } from './format.mjs';
+import { isDoubtful, megabytes, metricTitle, ratio, short } from './format.mjs';
 
 /**
  * The table of one scenario.
@@ -26,12 +26,13 @@ export function scenarioTable(scenario) {
       if (outcome.server === 'windhover') return '1';
       return ratio(scenario, outcome.server, metric)?.toFixed(2) ?? '–';
     });
-    rows.push([outcome.server, ...cells, ...ratios]);
+    rows.push([`${outcome.server}${isDoubtful(outcome) ? ' (?)' : ''}`, ...cells, ...ratios]);
   }
   const { discarded, noisy } = countSlices(scenario);
-  const extra = idle ? '' : `  ${discarded} slices discarded, ${noisy} kept though noisy`;
+  const doubt = scenario.outcomes.some(isDoubtful) ? '; (?): most of its slices are noisy' : '';
+  const counts = `  ${discarded} slices discarded, ${noisy} kept though noisy${doubt}`;
   const head = `${scenario.name}: ${scenario.title} (${metricTitle[scenario.metrics[0]]})`;
-  return [head, ...alignColumns(rows), ...notes, extra].filter((line) => line !== '').join('\n');
+  return [head, ...alignColumns(rows), ...notes, ...(idle ? [] : [counts])].join('\n');
 }
 
 /**

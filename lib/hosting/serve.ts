@@ -47,6 +47,9 @@ export async function serve(
     throw invalidArgument('options', 'an object', options);
   }
   const { urls, onError, ...serverOptions } = options;
+  if (serverOptions.endpoints !== undefined && !Array.isArray(serverOptions.endpoints)) {
+    throw invalidArgument('endpoints', 'an array', serverOptions.endpoints);
+  }
   const endpoints: EndpointOptions[] = [...(serverOptions.endpoints ?? []), ...toEndpoints(urls)];
   if (endpoints.length === 0) endpoints.push({ url: DEFAULT_URL });
   return startServing(createDefaultServer({ ...serverOptions, endpoints }), delegate, onError);

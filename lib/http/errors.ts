@@ -54,10 +54,14 @@ export class BadHttpRequestError extends WindhoverError {
 
 /** Whether an error is a {@link BadHttpRequestError}, from this copy of the package or another one. */
 export function isBadHttpRequestError(error: unknown): error is BadHttpRequestError {
-  if (error instanceof BadHttpRequestError) return true;
-  if (!(error instanceof Error) || error.name !== 'BadHttpRequestError') return false;
-  const status = (error as { statusCode?: unknown }).statusCode;
-  return typeof status === 'number' && Number.isInteger(status) && status >= 400 && status <= 499;
+  try {
+    if (error instanceof BadHttpRequestError) return true;
+    if (!(error instanceof Error) || error.name !== 'BadHttpRequestError') return false;
+    const status = (error as { statusCode?: unknown }).statusCode;
+    return typeof status === 'number' && Number.isInteger(status) && status >= 400 && status <= 499;
+  } catch {
+    return false; // Anything can be thrown, also what fails when it is looked at.
+  }
 }
 
 /** A TypeError with a code. */

@@ -4,7 +4,7 @@
  * that would split a message (RFC 9112 section 11.1) can ever reach the wire.
  */
 import type { HeaderDictionary } from '../features/header-dictionary.js';
-import { codedTypeError, invalidArgument, responseStarted } from './errors.js';
+import { codedTypeError, contextDisposed, invalidArgument, responseStarted } from './errors.js';
 
 /** `token` of RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -83,9 +83,20 @@ export interface HeaderLine {
   readonly value: string;
 }
 
+/**
+ * Stands in for the lines of a request that is over: whoever looks at its first line is told so, which
+ * costs those of a live one nothing.
+ */
+const DISPOSED_LINES: HeaderLine[] = [];
+Object.defineProperty(DISPOSED_LINES, 0, {
+  get() {
+    throw contextDisposed();
+  },
+});
+
 /** The header fields of a message, in the order in which they were set. */
 export class HeaderMap implements HeaderDictionary {
-  private readonly lines: HeaderLine[] = [];
+  private lines: HeaderLine[] = [];
   private serialized: string | undefined = '';
   private frozen = false;
 
@@ -102,6 +113,7 @@ export class HeaderMap implements HeaderDictionary {
   }
 
   get size(): number {
+    if (this.lines === DISPOSED_LINES) throw contextDisposed();
     return this.lines.length;
   }
 
@@ -186,6 +198,12 @@ export class HeaderMap implements HeaderDictionary {
     this.frozen = true;
   }
 
+  /** @internal From now on every use throws WH_ERR_CONTEXT_DISPOSED. */
+  _dispose(): void {
+    this.lines = DISPOSED_LINES;
+    this.serialized = undefined;
+  }
+
   private setLines(name: string, lower: string, values: readonly string[]): void {
     if (!Array.isArray(values)) {
       throw invalidArgument(
@@ -224,6 +242,7 @@ export class HeaderMap implements HeaderDictionary {
   }
 
   private ensureOpen(name: string): void {
+    if (this.lines === DISPOSED_LINES) throw contextDisposed();
     if (this.frozen) throw responseStarted(`Header ${name}`);
   }
 }

@@ -46,7 +46,11 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
    * U+FFFD. Rejects with WH_ERR_BODY_USED.
    */
   text(): Promise<string> {
-    return this.bytes().then(decodeUtf8);
+    const text = this.bytes().then(decodeUtf8, (error: unknown) => {
+      forgive(text);
+      throw error;
+    });
+    return text;
   }
 
   /**
@@ -55,15 +59,25 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
    * @returns What JSON.parse makes of it.
    * @throws BadHttpRequestError (400) WH_ERR_INVALID_JSON where it is no JSON; an empty body is none.
    */
-  async json(): Promise<unknown> {
-    const text = await this.text();
-    try {
-      return JSON.parse(text);
-    } catch (error) {
-      throw new BadHttpRequestError(400, 'The body is not valid JSON', 'WH_ERR_INVALID_JSON', {
-        cause: error,
-      });
-    }
+  json(): Promise<unknown> {
+    const json: Promise<unknown> = this.bytes().then(
+      (bytes) => {
+        const text = decodeUtf8(bytes);
+        try {
+          return JSON.parse(text) as unknown;
+        } catch (error) {
+          forgive(json);
+          throw new BadHttpRequestError(400, 'The body is not valid JSON', 'WH_ERR_INVALID_JSON', {
+            cause: error,
+          });
+        }
+      },
+      (error: unknown) => {
+        forgive(json);
+        throw error;
+      },
+    );
+    return json;
   }
 
   /** Takes the body as a web stream of bytes. Cancelling it gives the rest up. Throws WH_ERR_BODY_USED. */
@@ -87,7 +101,12 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
   /** Takes the body as a Node stream. Destroying it gives the rest up. Throws WH_ERR_BODY_USED. */
   readable(): Readable {
     const iterator = this[Symbol.asyncIterator]();
-    return Readable.from({ [Symbol.asyncIterator]: () => iterator }, { objectMode: false });
+    const readable = Readable.from(
+      { [Symbol.asyncIterator]: () => iterator },
+      { objectMode: false },
+    );
+    // A stream that fails with nobody listening would end the process, and a client can make it fail.
+    return readable.on('error', ignore);
   }
 
   /** @internal The request is over: what is still being read throws WH_ERR_CONTEXT_DISPOSED. */
@@ -147,6 +166,18 @@ class BodyIterator implements AsyncIterator<Uint8Array> {
     await this.inner.return?.();
     return { done: true, value: undefined };
   }
+}
+
+/**
+ * A promise that a client can break: who does not wait for it at once, because something else is to be
+ * done first, must not lose the process to an unhandled rejection. Whoever waits is told all the same.
+ */
+function forgive(promise: Promise<unknown>): void {
+  promise.catch(ignore);
+}
+
+function ignore(): void {
+  // Nobody listens.
 }
 
 function decodeUtf8(bytes: Uint8Array): string {

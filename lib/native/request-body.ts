@@ -3,6 +3,7 @@
  * while too much of them waits the core is told to stop reading.
  */
 import { Buffer } from 'node:buffer';
+import { markAsUntransferable } from 'node:worker_threads';
 import { Command, RequestFlag } from './generated/shared-layout.js';
 import type { Slot } from './slot.js';
 
@@ -26,12 +27,18 @@ export function copyBytes(arena: Uint8Array, offset: number, length: number): Ui
   }
   if (blockUsed + length > block.byteLength) {
     block = Buffer.allocUnsafeSlow(BLOCK);
+    markAsUntransferable(block.buffer); // it would take other bodies along
     blockUsed = 0;
   }
   const copy = Buffer.from(block.buffer, blockUsed, length);
   copy.set(source);
   blockUsed += (length + 7) & ~7;
   return copy;
+}
+
+/** For promises that a client can break: who asked for a body need not wait for it at once. */
+function ignore(): void {
+  // Whoever waits is told all the same.
 }
 
 interface Waiter {
@@ -44,7 +51,7 @@ export class NativeRequestBody {
   private waiting = 0;
   private complete = false;
   private error: Error | undefined;
-  private waiter: Waiter | undefined;
+  private waiters: Waiter[] = [];
   private reading = false;
   /** Where all of a body of known length is being collected. */
   private whole: Buffer | undefined;
@@ -72,9 +79,8 @@ export class NativeRequestBody {
       return;
     }
     const piece = copyBytes(arena, offset, length);
-    if (this.waiter !== undefined) {
-      const waiter = this.waiter;
-      this.waiter = undefined;
+    const waiter = this.waiters.shift();
+    if (waiter !== undefined) {
       waiter.resolve({ done: false, value: piece });
       return;
     }
@@ -89,8 +95,7 @@ export class NativeRequestBody {
     if (this.wholeDone !== undefined && this.whole !== undefined) {
       this.wholeDone.resolve(this.whole.subarray(0, this.filled));
     }
-    this.waiter?.resolve({ done: true, value: undefined });
-    this.waiter = undefined;
+    for (const waiter of this.takeWaiters()) waiter.resolve({ done: true, value: undefined });
   }
 
   /** It will never be complete. */
@@ -98,11 +103,10 @@ export class NativeRequestBody {
     if (this.complete || this.error !== undefined) return;
     this.error = error;
     this.wholeDone?.reject(error);
-    this.waiter?.reject(error);
-    this.waiter = undefined;
+    for (const waiter of this.takeWaiters()) waiter.reject(error);
   }
 
-  /** The next piece. One call at a time. */
+  /** The next piece. */
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
     const piece = this.pieces.shift();
     if (piece !== undefined) {
@@ -114,13 +118,19 @@ export class NativeRequestBody {
     if (this.complete) return Promise.resolve({ done: true, value: undefined });
     this.setReading(true);
     return new Promise((resolve, reject) => {
-      this.waiter = { resolve, reject };
+      this.waiters.push({ resolve, reject });
     });
   }
 
   /** All of it at once: one copy where the length is known. */
-  async all(): Promise<Uint8Array> {
-    if (this.length >= 0 && !this.complete && this.error === undefined) return this.collect();
+  all(): Promise<Uint8Array> {
+    const isAhead = this.length >= 0 && !this.complete && this.error === undefined;
+    const whole = isAhead ? this.collect() : this.join();
+    whole.catch(ignore);
+    return whole;
+  }
+
+  private async join(): Promise<Uint8Array> {
     const pieces: Uint8Array[] = [];
     for (let step = await this.next(); step.done !== true; step = await this.next()) {
       pieces.push(step.value);
@@ -129,17 +139,23 @@ export class NativeRequestBody {
   }
 
   private collect(): Promise<Uint8Array> {
-    this.whole = Buffer.allocUnsafeSlow(this.length);
-    for (const piece of this.pieces) {
-      this.whole.set(piece, this.filled);
-      this.filled += piece.byteLength;
-    }
-    this.pieces.length = 0;
-    this.waiting = 0;
-    this.setReading(true);
     return new Promise((resolve, reject) => {
+      this.whole = Buffer.allocUnsafeSlow(this.length);
+      for (const piece of this.pieces) {
+        this.whole.set(piece, this.filled);
+        this.filled += piece.byteLength;
+      }
+      this.pieces.length = 0;
+      this.waiting = 0;
       this.wholeDone = { resolve, reject };
+      this.setReading(true);
     });
+  }
+
+  private takeWaiters(): Waiter[] {
+    const { waiters } = this;
+    this.waiters = [];
+    return waiters;
   }
 
   private setReading(on: boolean): void {

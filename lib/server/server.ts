@@ -56,7 +56,7 @@ export interface HttpApplication<T> {
 /** Handles one request. A promise says that it goes on; no promise, that it is done. */
 export type RequestDelegate = (context: HttpContext) => void | Promise<void>;
 
-/** Hears of the failures of handlers; what it throws is dropped. */
+/** Hears of the failures of handlers; what it throws or rejects with is dropped. */
 export type ErrorListener = (error: unknown, context: HttpContext) => void;
 
 /** How {@link createApplication} treats failures. */
@@ -71,13 +71,16 @@ export interface ApplicationOptions {
  * Makes an application of one function. A failure answers 500 (a BadHttpRequestError its own status), or
  * cuts off the answer that has started.
  *
- * @throws TypeError WH_ERR_INVALID_ARGUMENT where `delegate` is no function.
+ * @throws TypeError WH_ERR_INVALID_ARGUMENT where `delegate` or `onError` is no function.
  */
 export function createApplication(
   delegate: RequestDelegate,
   options: ApplicationOptions = {},
 ): HttpApplication<HttpContext> {
   if (typeof delegate !== 'function') throw invalidArgument('delegate', 'a function', delegate);
+  if (typeof options !== 'object' || (options as unknown) === null) {
+    throw invalidArgument('options', 'an object', options);
+  }
   if (options.onError !== undefined && typeof options.onError !== 'function') {
     throw invalidArgument('onError', 'a function', options.onError);
   }
@@ -124,7 +127,8 @@ class DelegateApplication implements HttpApplication<HttpContext> {
 
   private report(context: HttpContext, error: unknown): void {
     try {
-      this.onError(error, context);
+      const told: unknown = this.onError(error, context);
+      if (told !== undefined) Promise.resolve(told).catch(() => undefined);
     } catch {
       // A listener that fails must not cost the client its answer.
     }
@@ -139,5 +143,10 @@ function isClientsDoing(context: HttpContext, error: unknown): boolean {
 
 function logError(error: unknown, context: HttpContext): void {
   const { method, rawTarget } = context.request;
-  console.error(`windhover: ${method} ${JSON.stringify(rawTarget)} failed:`, error);
+  const what = `windhover: ${method} ${JSON.stringify(rawTarget)} failed:`;
+  try {
+    console.error(what, error);
+  } catch {
+    console.error(what, 'with something that cannot be shown');
+  }
 }

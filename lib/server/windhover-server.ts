@@ -1,7 +1,7 @@
 /** The server on the native core. */
 import { FeatureCollection } from '../features/feature-collection.js';
 import { ServerAddressesFeature } from '../features/server-features.js';
-import { WindhoverError } from '../http/errors.js';
+import { invalidArgument, WindhoverError } from '../http/errors.js';
 import { getAddon } from '../native/addon.js';
 import { NativeServer } from '../native/native-server.js';
 import type { EndpointOptions, ServerOptions } from './options.js';
@@ -52,6 +52,9 @@ export class WindhoverServer implements Server {
   private stopping: Promise<void> | undefined;
   private lastMetrics: ServerMetrics | undefined;
   private runner: RequestRunner<unknown> | undefined;
+  private isReferenced = true;
+  /** Ends the wait of a stop for the requests that still run. */
+  private endWait: () => void = () => undefined;
 
   /**
    * @param options - What to listen on, and within which limits.
@@ -61,7 +64,9 @@ export class WindhoverServer implements Server {
     getAddon().checkOptions(toLaneOptions(options));
     this.options = { ...options, limits: { ...options.limits } };
     this.endpoints = [...(options.endpoints ?? [])];
-    for (const endpoint of this.endpoints) toLaneEndpoint(endpoint);
+    this.endpoints.forEach((endpoint, i) => {
+      toLaneEndpoint(endpoint, `endpoints[${String(i)}]`);
+    });
     this.features.set(ServerAddressesFeature, { addresses: [] });
   }
 
@@ -73,11 +78,13 @@ export class WindhoverServer implements Server {
   /**
    * Listens, and gives every request to the application.
    *
-   * @throws WindhoverError WH_ERR_SERVER_STARTED where it was started before; Error WH_ERR_ADDRESS_IN_USE,
+   * @throws TypeError WH_ERR_INVALID_ARGUMENT; WindhoverError WH_ERR_SERVER_STARTED where it was started
+   * before; TypeError or RangeError WH_ERR_INVALID_OPTION and Error WH_ERR_ADDRESS_IN_USE,
    * WH_ERR_ADDRESS_INVALID, WH_ERR_ADDRESS_NOT_AVAILABLE, WH_ERR_ACCESS_DENIED, naming the endpoint.
    */
-
   async start<T>(application: HttpApplication<T>, signal?: AbortSignal): Promise<void> {
+    requireApplication(application);
+    requireSignal(signal);
     if (this.native !== undefined || this.stopping !== undefined) {
       throw new WindhoverError('WH_ERR_SERVER_STARTED', 'A server can be started once');
     }
@@ -89,24 +96,42 @@ export class WindhoverServer implements Server {
     const endpoints: EndpointOptions[] = [...this.endpoints, ...asked.map((url) => ({ url }))];
     if (endpoints.length === 0) endpoints.push({ url: DEFAULT_URL });
     try {
-      for (const endpoint of endpoints) native.listen(toLaneEndpoint(endpoint));
+      endpoints.forEach((endpoint, i) => {
+        native.listen(toLaneEndpoint(endpoint, `endpoints[${String(i)}]`));
+      });
     } catch (error) {
       native.close();
       throw error;
     }
     this.native = native;
     this.runner = runner;
+    if (!this.isReferenced) native.keepAlive(false);
     feature?.addresses.splice(0, feature.addresses.length, ...native.urls());
   }
 
   /**
    * Stops listening, ends idle connections, waits for the requests that run, and then ends what is left.
+   * Does nothing before the start.
    *
-   * @param signal - Ends the wait; without it the wait ends after 30 seconds.
-   * @returns Settles when everything is closed. Calls after the first share its result.
+   * @param signal - Ends the wait; where the first call has none the wait ends after 30 seconds.
+   * @returns Settles when everything is closed. Calls after the first share its result, but their signals
+   * end the wait as well. Rejects with TypeError WH_ERR_INVALID_ARGUMENT where `signal` is none.
    */
-  stop(signal?: AbortSignal): Promise<void> {
-    return (this.stopping ??= this.drain(signal));
+  async stop(signal?: AbortSignal): Promise<void> {
+    requireSignal(signal);
+    if (this.native === undefined && this.stopping === undefined) return;
+    this.stopping ??= this.drain(signal === undefined);
+    if (signal === undefined) {
+      await this.stopping;
+      return;
+    }
+    if (signal.aborted) this.endWait();
+    signal.addEventListener('abort', this.endWait);
+    try {
+      await this.stopping;
+    } finally {
+      signal.removeEventListener('abort', this.endWait);
+    }
   }
 
   /** What the server has counted. After the stop: what it had counted until then. */
@@ -118,26 +143,32 @@ export class WindhoverServer implements Server {
 
   /** Lets the process end although the server listens. */
   unref(): this {
+    this.isReferenced = false;
     this.native?.keepAlive(false);
     return this;
   }
 
   /** Undoes {@link unref}. */
   ref(): this {
+    this.isReferenced = true;
     this.native?.keepAlive(true);
     return this;
   }
 
-  private async drain(signal: AbortSignal | undefined): Promise<void> {
+  private async drain(hasLimit: boolean): Promise<void> {
     const { native, runner } = this;
     if (native === undefined || runner === undefined) return;
+    const waitEnded = new Promise<void>((resolve) => {
+      this.endWait = resolve;
+    });
     native.stopListening();
     const drained = new Promise<void>((resolve) => {
       runner.onDrained = resolve;
     });
     native.stop();
-    const quiet = drained.then(() => runner.whenIdle());
-    await Promise.race([quiet, limitOf(signal, quiet)]);
+    const timer = hasLimit ? setTimeout(this.endWait, SHUTDOWN_TIMEOUT) : undefined;
+    await Promise.race([drained.then(() => runner.whenIdle()), waitEnded]);
+    clearTimeout(timer);
     this.lastMetrics = this.metrics();
     native.abort();
     native.close();
@@ -145,25 +176,20 @@ export class WindhoverServer implements Server {
   }
 }
 
-/** Settles when the wait for running requests is over: by the signal, or after the default time. */
-function limitOf(signal: AbortSignal | undefined, quiet: Promise<void>): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal !== undefined) {
-      if (signal.aborted) resolve();
-      const end = (): void => {
-        resolve();
-      };
-      signal.addEventListener('abort', end, { once: true });
-      void quiet.then(() => {
-        signal.removeEventListener('abort', end);
-      });
-      return;
+function requireApplication(application: unknown): void {
+  for (const name of ['createContext', 'processRequest', 'disposeContext']) {
+    if (typeof (application as Record<string, unknown> | null | undefined)?.[name] === 'function') {
+      continue;
     }
-    const timer = setTimeout(resolve, SHUTDOWN_TIMEOUT);
-    void quiet.then(() => {
-      clearTimeout(timer);
-    });
-  });
+    throw invalidArgument('application', `an HttpApplication with ${name}()`, application);
+  }
+}
+
+function requireSignal(signal: unknown): void {
+  if (signal === undefined) return;
+  const { aborted, addEventListener } = (signal ?? {}) as Partial<AbortSignal>;
+  if (typeof aborted === 'boolean' && typeof addEventListener === 'function') return;
+  throw invalidArgument('signal', 'an AbortSignal', signal);
 }
 
 const NO_METRICS: ServerMetrics = {

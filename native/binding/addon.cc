@@ -48,7 +48,7 @@ struct Call {
 // intern(slab, offset, length): see Interned::Find.
 napi_value Intern(napi_env env, napi_callback_info info) {
   Call call(env, info);
-  if (!call.Open()) return nullptr;
+  if (!call.valid) return nullptr;
   uint32_t slab = call.Unsigned(0), offset = call.Unsigned(1), length = call.Unsigned(2);
   int32_t place = INT32_MIN;
   if (slab < call.lane->slabs.size()) {
@@ -171,10 +171,11 @@ napi_value Urls(napi_env env, napi_callback_info info) {
 // addresses(slot, generation): [remote address, remote port, local address, local port], or null.
 napi_value Addresses(napi_env env, napi_callback_info info) {
   Call call(env, info);
-  if (!call.Open()) return nullptr;
+  if (!call.valid) return nullptr;
   wh_address ends[2];
   napi_value result;
-  if (wh_server_exchange_addresses(call.lane->server, call.Unsigned(0), call.Unsigned(1), &ends[0],
+  if (call.lane->server == nullptr ||
+      wh_server_exchange_addresses(call.lane->server, call.Unsigned(0), call.Unsigned(1), &ends[0],
                                    &ends[1]) != WH_OK) {
     return napi_get_null(env, &result) == napi_ok ? result : nullptr;
   }

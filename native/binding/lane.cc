@@ -108,6 +108,7 @@ void Lane::Free() {
     if (slab.buffer != nullptr) napi_delete_reference(env, slab.buffer);
   }
   slabs.clear();
+  pins.Clear(); // of commands that nobody took
   for (napi_ref *reference : {&receiver, &on_batch, &on_slab, &on_drained}) {
     if (*reference != nullptr) napi_delete_reference(env, *reference);
     *reference = nullptr;

@@ -49,6 +49,15 @@ public:
     free_.push_back(id);
   }
 
+  // Lets go of all of them.
+  void Clear() {
+    for (napi_ref reference : references_) {
+      if (reference != nullptr) napi_delete_reference(env_, reference);
+    }
+    references_.clear();
+    free_.clear();
+  }
+
   size_t Count() const { return references_.size() - free_.size(); }
 
 private:

@@ -31,14 +31,17 @@ export class RawClient {
   readonly closed: Promise<Ending>;
   /** Bytes that came so far. */
   received = 0;
-  private chunks: Buffer[] = [];
+  /** What has come and was not taken stands from `start` to `end`. */
+  private buffer = Buffer.alloc(0);
+  private start = 0;
+  private end = 0;
   private ending: Ending | undefined = undefined;
   private waiter: (() => void) | undefined = undefined;
 
   private constructor(readonly socket: Socket) {
     socket.on('data', (chunk: Buffer) => {
       this.received += chunk.length;
-      this.chunks.push(chunk);
+      this.append(chunk);
       this.wake();
     });
     this.closed = new Promise((resolve) => {
@@ -118,14 +121,16 @@ export class RawClient {
    * @throws Error where the answer is malformed, or the connection ends before it is complete.
    */
   async answer(method = 'GET'): Promise<RawAnswer> {
-    for (;;) {
-      const bytes = this.take();
-      const parsed = parseAnswer(bytes, method, this.ending !== undefined);
-      if (parsed !== undefined) {
-        this.chunks = [bytes.subarray(parsed.length)];
-        return parsed.answer;
+    for (let needed = 0; ;) {
+      const bytes = this.peek();
+      if (bytes.length >= needed || this.ending !== undefined) {
+        const parsed = parseAnswer(bytes, method, this.ending !== undefined);
+        if (typeof parsed !== 'number') {
+          this.start += parsed.length;
+          return parsed.answer;
+        }
+        needed = parsed;
       }
-      this.chunks = [bytes];
       if (this.ending !== undefined) {
         throw new Error(
           `the connection's ${this.ending} cut an answer short: ${JSON.stringify(shorten(bytes))}`,
@@ -141,36 +146,17 @@ export class RawClient {
     return this.answer(method);
   }
 
-  /** What comes until there are at least so many bytes. */
-  async bytes(count: number): Promise<Buffer> {
-    for (;;) {
-      const bytes = this.take();
-      if (bytes.length >= count) {
-        this.chunks = [bytes.subarray(count)];
-        return bytes.subarray(0, count);
-      }
-      this.chunks = [bytes];
-      if (this.ending !== undefined) throw new Error(`ended after ${String(bytes.length)} bytes`);
-      await this.change();
-    }
-  }
-
   /** All that still comes. */
   async rest(): Promise<Buffer> {
     await this.closed;
-    return this.take();
-  }
-
-  /** What has come and was not looked at. */
-  peek(): Buffer {
-    const bytes = this.take();
-    this.chunks = [bytes];
+    const bytes = this.peek();
+    this.start = this.end;
     return bytes;
   }
 
-  /** Throws away what has come. For downloads that need only be counted. */
-  discard(): void {
-    this.chunks = [];
+  /** What has come and was not taken. */
+  peek(): Buffer {
+    return this.buffer.subarray(this.start, this.end);
   }
 
   /** Settles when something has come, or the connection has ended. */
@@ -180,10 +166,17 @@ export class RawClient {
     });
   }
 
-  private take(): Buffer {
-    const { chunks } = this;
-    this.chunks = [];
-    return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+  /** Bytes that somebody was given are never written over. */
+  private append(chunk: Buffer): void {
+    if (this.end + chunk.length > this.buffer.length) {
+      const kept = this.peek();
+      this.buffer = Buffer.allocUnsafeSlow(Math.max(2 * (kept.length + chunk.length), 4096));
+      this.buffer.set(kept);
+      this.start = 0;
+      this.end = kept.length;
+    }
+    this.buffer.set(chunk, this.end);
+    this.end += chunk.length;
   }
 
   private wake(): void {
@@ -197,14 +190,17 @@ function shorten(bytes: Buffer): string {
   return bytes.subarray(0, 300).toString('latin1');
 }
 
-/** Takes the first answer of some bytes apart; `undefined` where it is not complete. */
+/** How many bytes there have to be at least before it makes sense to look again. */
+type Needed = number;
+
+/** Takes the first answer of some bytes apart, if it is complete. */
 export function parseAnswer(
   bytes: Buffer,
   method: string,
   ended: boolean,
-): { answer: RawAnswer; length: number } | undefined {
+): { answer: RawAnswer; length: number } | Needed {
   const headEnd = bytes.indexOf('\r\n\r\n');
-  if (headEnd < 0) return undefined;
+  if (headEnd < 0) return bytes.length + 1;
   const head = bytes.toString('latin1', 0, headEnd + 4);
   const [statusLine, ...lines] = head.slice(0, -4).split('\r\n');
   const status = /^(HTTP\/1\.1) ([0-9]{3}) ([\t\x20-\x7e]*)$/.exec(statusLine);
@@ -213,7 +209,7 @@ export function parseAnswer(
   const code = Number(status[2]);
   const start = headEnd + 4;
   const body = parseBody(bytes.subarray(start), code, headers, method, ended);
-  if (body === undefined) return undefined;
+  if (typeof body === 'number') return start + body;
   return {
     answer: {
       version: status[1],
@@ -257,7 +253,7 @@ function parseBody(
   headers: ReadonlyMap<string, readonly string[]>,
   method: string,
   ended: boolean,
-): ParsedBody | undefined {
+): ParsedBody | Needed {
   const nothing = { bytes: Buffer.alloc(0), length: 0, framing: 'none' } as const;
   if (status < 200 || status === 204 || status === 304 || method === 'HEAD') return nothing;
   const lengths = headers.get('content-length');
@@ -272,30 +268,30 @@ function parseBody(
       throw new Error(`Content-Length is ${lengths.join()}`);
     }
     const length = Number(lengths[0]);
-    if (bytes.length < length) return undefined;
+    if (bytes.length < length) return length;
     return { bytes: bytes.subarray(0, length), length, framing: 'length' };
   }
-  return ended ? { bytes, length: bytes.length, framing: 'close' } : undefined;
+  return ended ? { bytes, length: bytes.length, framing: 'close' } : bytes.length + 1;
 }
 
-function parseChunked(bytes: Buffer): ParsedBody | undefined {
+function parseChunked(bytes: Buffer): ParsedBody | Needed {
   const pieces: Buffer[] = [];
   let at = 0;
   for (;;) {
     const lineEnd = bytes.indexOf('\r\n', at);
-    if (lineEnd < 0) return undefined;
+    if (lineEnd < 0) return bytes.length + 1;
     const line = bytes.toString('latin1', at, lineEnd);
     if (!/^[0-9a-f]+$/i.test(line)) throw new Error(`not a chunk size: ${JSON.stringify(line)}`);
     const size = parseInt(line, 16);
     if (size === 0) {
-      if (bytes.length < at + LAST_CHUNK.length) return undefined;
+      if (bytes.length < at + LAST_CHUNK.length) return at + LAST_CHUNK.length;
       const last = bytes.toString('latin1', at, at + LAST_CHUNK.length);
       if (last !== LAST_CHUNK) throw new Error(`not a last chunk: ${JSON.stringify(last)}`);
       const body = Buffer.concat(pieces);
       return { bytes: body, length: at + LAST_CHUNK.length, framing: 'chunked' };
     }
     const dataEnd = lineEnd + 2 + size;
-    if (bytes.length < dataEnd + 2) return undefined;
+    if (bytes.length < dataEnd + 2) return dataEnd + 2;
     if (bytes.toString('latin1', dataEnd, dataEnd + 2) !== '\r\n') {
       throw new Error('a chunk is longer than its size says');
     }

@@ -293,6 +293,16 @@ test('a bad body reaches the reader as an error, and the client as its status', 
   t.deepEqual(reported, [], 'a bad request is no failure of the handler');
 });
 
+test('a bad body is refused where the connection ends anyway', async (t) => {
+  const { once } = await startServer(t, async ({ request, response }) => {
+    await response.text(await request.body.text());
+  });
+  const bad = 'Transfer-Encoding: chunked\r\n\r\nzzz\r\n';
+  for (const fields of ['', 'Connection: close\r\n', 'Expect: 100-continue\r\n']) {
+    t.is((await once(`POST / HTTP/1.1\r\nHost: h\r\n${fields}${bad}`)).status, 400, fields);
+  }
+});
+
 test('an application that swallows a bad body cannot answer 200 for it', async (t) => {
   const { connect } = await startServer(t, async ({ request, response }) => {
     await request.body.bytes().catch(() => undefined);
@@ -407,6 +417,7 @@ test('an iterator that is asked for several pieces at once gives them in order',
 async function abortHalfway(
   t: ExecutionContext,
   handler: (context: HttpContext) => Promise<void>,
+  half = 'half',
 ): Promise<void> {
   const begun = deferred();
   const done = deferred();
@@ -421,7 +432,7 @@ async function abortHalfway(
     }
   });
   const client = await connect();
-  void client.write(post('Content-Length: 100', 'half'));
+  void client.write(post('Content-Length: 100', half));
   await begun.promise;
   await delay(5);
   await client.reset();
@@ -450,6 +461,48 @@ test('a handler that does not look at the body of a client that went away is not
       await context.response.text('nobody reads this');
     }),
   );
+});
+
+test('a body that is asked for after the client has gone fails at once', async (t) => {
+  for (const [name, read] of Object.entries(READERS)) {
+    for (const touched of [true, false]) {
+      const error = await t.throwsAsync(
+        abortHalfway(
+          t,
+          async (context) => {
+            if (touched) t.is(context.request.method, 'POST');
+            const aborted = new Promise((resolve) => {
+              context.requestAborted.addEventListener('abort', resolve);
+            });
+            await aborted;
+            await read(context);
+          },
+          '',
+        ),
+      );
+      const codes = [error, error.cause].map((e) => (e as { code?: string } | undefined)?.code);
+      t.true(codes.includes('WH_ERR_REQUEST_ABORTED'), `${name}: ${String(error.stack)}`);
+    }
+  }
+});
+
+test('a body that nobody waits for yet may fail without ending the process', async (t) => {
+  for (const way of ['bytes', 'text', 'json', 'readable', 'stream'] as const) {
+    const begun = deferred();
+    const { connect, once: ask } = await startServer(t, async ({ request, response }) => {
+      const promise: unknown = request.body[way]();
+      begun.resolve();
+      await delay(20);
+      await response.text(typeof promise);
+    });
+    const client = await connect();
+    void client.write(post('Content-Length: 100', 'half'));
+    await begun.promise;
+    await client.reset();
+    t.is((await ask(post('Content-Length: 4', 'nope'))).text, 'object', way);
+    t.is((await ask(post('Transfer-Encoding: chunked', 'zzz\r\n'))).status, 400, way);
+  }
+  await delay(50);
 });
 
 test('what bytes() gave may be transferred, and takes no other request along', async (t) => {

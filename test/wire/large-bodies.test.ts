@@ -189,6 +189,7 @@ test.serial('a client that goes away frees what waits for it', async (t) => {
     await client.reset();
     await until(() => metrics().pinnedBuffers === 0, 'the buffer is given back');
     await until(() => metrics().activeRequests === 0, 'the request is over');
+    t.is(metrics().connections, 0);
   }
 });
 

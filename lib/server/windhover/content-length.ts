@@ -14,3 +14,10 @@ export function contentLengthExceeded(excess: number): WindhoverError {
     `The body has ${String(excess)} bytes more than its Content-Length says`,
   );
 }
+
+export function contentLengthMissing(missing: number): WindhoverError {
+  return new WindhoverError(
+    'WH_ERR_CONTENT_LENGTH_MISMATCH',
+    `The answer was ended ${String(missing)} bytes before its Content-Length`,
+  );
+}

@@ -23,9 +23,13 @@ import { HeaderMap } from '../../http/header-map.js';
 import { Command, CommandFlag, RequestFlag } from '../../native/generated/shared-layout.js';
 import type { RunningExchange, Slot } from '../../native/slot.js';
 import { ConnectionFeatures } from './connection-features.js';
-import { contentLengthExceeded, contentLengthMismatch } from './content-length.js';
+import {
+  contentLengthExceeded,
+  contentLengthMismatch,
+  contentLengthMissing,
+} from './content-length.js';
 import { RequestFeature } from './request-feature.js';
-import { byteLength, composeHead, contentTypeFlag } from './response-head.js';
+import { byteLength, checkStatus, composeHead, contentTypeFlag } from './response-head.js';
 
 /** Above this many bytes written a writer waits for the client. Source: Kestrel's MaxWriteBufferSize. */
 const WRITE_HIGH = 65_536;
@@ -37,12 +41,16 @@ class RareState {
   controller: AbortController | undefined = undefined;
   reasonPhrase: string | undefined = undefined;
   starting: ResponseCallback[] | undefined = undefined;
+  /** Settles when those that were running have run. */
+  pending: Promise<void> | undefined = undefined;
   completed: ResponseCallback[] | undefined = undefined;
   /** Bytes still to come of the declared Content-Length; -1 where none is declared. */
   lengthLeft = -1;
   /** Bytes written since the core last said that there is room. */
   unconfirmed = 0;
   roomWaiters: (() => void)[] = [];
+  /** Of an aborted exchange: the status that its request was refused with, or 0. */
+  abortStatus = 0;
 }
 
 export class WindhoverExchange
@@ -108,7 +116,12 @@ export class WindhoverExchange
     (rare.replaced ??= new Map<symbol, unknown>()).set(token.key, feature);
   }
 
-  *[Symbol.iterator](): Iterator<readonly [symbol, unknown]> {
+  [Symbol.iterator](): Iterator<readonly [symbol, unknown]> {
+    if (this.over) throw contextDisposed();
+    return this.entries();
+  }
+
+  private *entries(): Generator<readonly [symbol, unknown]> {
     const replaced = this.rareState?.replaced;
     for (const { key } of OWN_TOKENS) {
       const own = replaced?.has(key) === true ? undefined : this.own(key);
@@ -171,13 +184,15 @@ export class WindhoverExchange
   send(body: Uint8Array | string, contentType: string | undefined): void | Promise<void> {
     this.ensureOpen();
     if (this.hasStarted) throw responseStarted('The head');
-    if (this.rareState?.starting !== undefined) {
-      const waiting = this.runStarting(this.rareState);
-      if (waiting !== undefined) {
-        return waiting.then(() => {
+    const waiting = this.rareState === undefined ? undefined : this.runStarting(this.rareState);
+    if (waiting !== undefined) {
+      return noticed(
+        waiting.then(() => {
+          this.ensureOpen();
+          if (this.hasStarted) throw responseStarted('The head');
           this.sendNow(body, contentType);
-        });
-      }
+        }),
+      );
     }
     this.sendNow(body, contentType);
     return undefined;
@@ -186,36 +201,48 @@ export class WindhoverExchange
   start(): void | Promise<void> {
     this.ensureOpen();
     if (this.hasStarted) return undefined;
-    const waiting = this.runStarting(this.rareState);
+    const waiting = this.rareState === undefined ? undefined : this.runStarting(this.rareState);
     if (waiting !== undefined) {
-      return waiting.then(() => {
-        this.startNow();
-      });
+      return noticed(
+        waiting.then(() => {
+          this.startNow();
+        }),
+      );
     }
     this.startNow();
     return undefined;
   }
 
   write(data: Uint8Array | string): void | Promise<void> {
-    const waiting = this.start();
-    if (waiting !== undefined) return waiting.then(() => this.writeNow(data));
+    this.ensureOpen();
+    if (!this.hasStarted) {
+      const waiting = this.rareState === undefined ? undefined : this.runStarting(this.rareState);
+      if (waiting !== undefined) {
+        return noticed(
+          waiting.then(() => {
+            this.startNow();
+            return this.writeNow(data);
+          }),
+        );
+      }
+      this.startNow();
+    }
     return this.writeNow(data);
   }
 
   complete(): void | Promise<void> {
     this.ensureOpen();
-    if (this.hasStarted) {
-      if (this.aborted) this.endOrdered = true;
-      else this.orderEnd();
-      return undefined;
+    if (!this.hasStarted && this.rareState !== undefined) {
+      const waiting = this.runStarting(this.rareState);
+      if (waiting !== undefined) {
+        return noticed(
+          waiting.then(() => {
+            this.completeNow();
+          }),
+        );
+      }
     }
-    const waiting = this.runStarting(this.rareState);
-    if (waiting !== undefined) {
-      return waiting.then(() => {
-        this.completeEmpty();
-      });
-    }
-    this.completeEmpty();
+    this.completeNow();
     return undefined;
   }
 
@@ -251,6 +278,7 @@ export class WindhoverExchange
 
   onAborted(status: number): void {
     this.aborted = true;
+    this.rare().abortStatus = status;
     this.request?.onAborted(status);
     this.onRoom();
     this.rareState?.controller?.abort();
@@ -279,7 +307,13 @@ export class WindhoverExchange
     if (this.rareState !== undefined) {
       this.rareState.reasonPhrase = undefined;
       this.rareState.starting = undefined;
+      this.rareState.pending = undefined;
     }
+  }
+
+  /** Of an aborted exchange: the status that its request was refused with; 0 where the client is gone. */
+  get abortStatus(): number {
+    return this.rareState?.abortStatus ?? 0;
   }
 
   /** Takes the callbacks registered with onCompleted, in the order in which they were registered. */
@@ -295,6 +329,7 @@ export class WindhoverExchange
   release(): void {
     if (this.over) return;
     this.over = true;
+    this.headerMap?._dispose();
     const commands = this.slot.host.commands;
     if (this.lastPlace >= 0 && this.lastEpoch === commands.epoch) {
       commands.addFlag(this.lastPlace, CommandFlag.RELEASE);
@@ -316,6 +351,7 @@ export class WindhoverExchange
   }
 
   private sendNow(body: Uint8Array | string, contentType: string | undefined): void {
+    if (this.statusCode !== 200) checkStatus(this.statusCode);
     const headers = this.headerMap;
     if (headers === undefined && this.rareState?.reasonPhrase === undefined) {
       // The usual answer: nothing set but the body.
@@ -337,6 +373,8 @@ export class WindhoverExchange
 
   private startNow(): void {
     this.ensureOpen();
+    if (this.hasStarted) return;
+    if (this.statusCode !== 200) checkStatus(this.statusCode);
     const head = composeHead(this.headerMap, this.reasonPhrase, undefined);
     this.hasStarted = true;
     this.headerMap?.freeze();
@@ -366,19 +404,37 @@ export class WindhoverExchange
     });
   }
 
-  private completeEmpty(): void {
+  private completeNow(): void {
     this.ensureOpen();
+    if (this.hasStarted) {
+      const missing = this.rareState?.lengthLeft ?? -1;
+      if (this.aborted) this.endOrdered = true;
+      else if (missing > 0 && this.hasBody()) throw contentLengthMissing(missing);
+      else this.orderEnd();
+      return;
+    }
+    if (this.statusCode !== 200) checkStatus(this.statusCode);
     const head = composeHead(this.headerMap, this.reasonPhrase, undefined);
-    this.hasStarted = true;
-    this.headerMap?.freeze();
     if (head.contentLength > 0) {
-      // The length that a GET would have, on the answer to HEAD; else a body that never came.
+      if (this.hasBody()) throw contentLengthMismatch(head.contentLength, 0);
+      // The length that a GET would have.
+      this.hasStarted = true;
+      this.headerMap?.freeze();
       this.orderStart(head.flags, head.text, head.contentLength);
       if (this.aborted) this.endOrdered = true;
       else this.orderEnd();
-    } else {
-      this.orderAnswer(head.flags, head.text, '');
+      return;
     }
+    this.hasStarted = true;
+    this.headerMap?.freeze();
+    this.orderAnswer(head.flags, head.text, '');
+  }
+
+  /** Whether the answer has a body on the wire: not to HEAD, nor with a status that has none. */
+  private hasBody(): boolean {
+    if ((this.slot.flags() & RequestFlag.HEAD_METHOD) !== 0) return false;
+    const status = this.statusCode;
+    return status !== 204 && status !== 205 && status !== 304;
   }
 
   private orderAnswer(flags: number, head: string, body: Uint8Array | string): void {
@@ -410,29 +466,36 @@ export class WindhoverExchange
     this.lastEpoch = this.slot.host.commands.epoch;
   }
 
-  /** Runs what was registered with onStarting, the last first. */
-  private runStarting(rare: RareState | undefined): void | Promise<void> {
-    const callbacks = rare?.starting;
-    if (rare === undefined || callbacks === undefined) return undefined;
+  /**
+   * Runs what was registered with onStarting, the last first. While that takes time, everybody who wants
+   * to send waits for the same promise, and so in the order in which they came.
+   */
+  private runStarting(rare: RareState): Promise<void> | undefined {
+    const callbacks = rare.starting;
+    if (callbacks === undefined) return rare.pending;
     rare.starting = undefined;
     for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) {
       const result = callback();
-      if (result !== undefined) return this.runStartingAfter(result, callbacks);
+      if (result !== undefined) return (rare.pending = runStartingAfter(result, callbacks));
     }
     return undefined;
   }
+}
 
-  private async runStartingAfter(
-    first: Promise<void>,
-    callbacks: ResponseCallback[],
-  ): Promise<void> {
-    await first;
-    for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) {
-      await callback();
-    }
-    this.ensureOpen();
-    if (this.hasStarted) throw responseStarted('The head');
+async function runStartingAfter(
+  first: Promise<void>,
+  callbacks: ResponseCallback[],
+): Promise<void> {
+  await first;
+  for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) {
+    await callback();
   }
+}
+
+/** A promise that nobody need wait for: what it fails with reaches the end of the request as well. */
+function noticed(promise: Promise<void>): Promise<void> {
+  promise.catch(() => undefined);
+  return promise;
 }
 
 /** The features that a request can have of the server. */

@@ -1,7 +1,9 @@
 /** From the options that a person writes to those that the core takes. */
-import { codedTypeError, invalidArgument } from '../../http/errors.js';
+import { codedRangeError, codedTypeError, invalidArgument } from '../../http/errors.js';
 import type { LaneEndpoint, LaneOptions } from '../../native/addon.js';
 import type { EndpointOptions, ServerOptions } from '../options.js';
+
+const CODE = 'WH_ERR_INVALID_OPTION';
 
 /** The limits that the core has; an unknown name is a mistake that must not pass in silence. */
 const LIMITS: ReadonlySet<string> = new Set([
@@ -21,69 +23,151 @@ const OPTIONS: ReadonlySet<string> = new Set([
   'busyPoll',
 ]);
 
-function invalidOption(message: string): TypeError {
-  return codedTypeError('WH_ERR_INVALID_OPTION', message);
+/** The options of an endpoint, by the one that says what kind it is. */
+const ENDPOINT_OPTIONS = {
+  url: new Set(['url', 'protocols']),
+  path: new Set(['path', 'mode', 'owner', 'protocols']),
+  port: new Set(['host', 'port', 'protocols']),
+} as const satisfies Record<string, ReadonlySet<string>>;
+
+const PORT_MAX = 65_535;
+const MODE_MAX = 0o777;
+/** The greatest value of an id means "leave it" to the system. */
+const ID_MAX = 4_294_967_294;
+
+/** A value as a person would write it, for messages. */
+function show(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return `'${value}'`;
+    case 'object':
+      return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
+    case 'function':
+      return 'a function';
+    default:
+      return String(value);
+  }
 }
 
-function refuseUnknown(names: string[], known: ReadonlySet<string>, prefix: string): void {
-  for (const name of names) {
-    if (!known.has(name)) {
-      throw invalidOption(
-        `there is no option '${prefix}${name}'; there are: ${[...known].join(', ')}`,
-      );
-    }
+function wrongType(name: string, expected: string, value: unknown): TypeError {
+  return codedTypeError(CODE, `option '${name}' must be ${expected}, not ${show(value)}`);
+}
+
+function requireObject(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw wrongType(name, 'an object', value);
+  }
+}
+
+function requireString(name: string, value: unknown): void {
+  if (typeof value !== 'string') throw wrongType(name, 'a string', value);
+}
+
+function requireInteger(name: string, most: number, value: unknown): void {
+  const expected = `a whole number from 0 to ${String(most)}`;
+  if (typeof value !== 'number') throw wrongType(name, expected, value);
+  if (Number.isInteger(value) && value >= 0 && value <= most) return;
+  throw codedRangeError(CODE, `option '${name}' must be ${expected}, not ${String(value)}`);
+}
+
+/** Refuses names that there are not. An option that is `undefined` is not given. */
+function refuseUnknown(options: object, known: ReadonlySet<string>, prefix: string): void {
+  for (const [name, value] of Object.entries(options) as [string, unknown][]) {
+    if (value === undefined || known.has(name)) continue;
+    throw codedTypeError(
+      CODE,
+      `there is no option '${prefix}${name}'; there are: ${[...known].join(', ')}`,
+    );
   }
 }
 
 /**
- * The options for the core, which checks the values themselves.
+ * The options for the core, which checks the values of limits itself.
  *
- * @throws TypeError WH_ERR_INVALID_OPTION for a name that there is not.
+ * @throws TypeError WH_ERR_INVALID_ARGUMENT where it is no object; TypeError or RangeError
+ * WH_ERR_INVALID_OPTION, naming the option and the value.
  */
 export function toLaneOptions(options: ServerOptions): LaneOptions {
   if (typeof options !== 'object' || (options as unknown) === null) {
     throw invalidArgument('options', 'an object', options);
   }
-  refuseUnknown(Object.keys(options), OPTIONS, '');
-  const limits = options.limits ?? {};
-  refuseUnknown(Object.keys(limits), LIMITS, 'limits.');
-  const { busyPoll = 'adaptive', addServerHeader } = options;
-  if (busyPoll !== 'adaptive' && busyPoll !== false && typeof busyPoll !== 'number') {
-    throw invalidOption(
-      `option 'busyPoll' must be 'adaptive', false or a number of microseconds, not ${String(busyPoll)}`,
-    );
+  refuseUnknown(options, OPTIONS, '');
+  const { endpoints, limits = {}, busyPoll = 'adaptive', addServerHeader } = options;
+  if (endpoints !== undefined && !Array.isArray(endpoints)) {
+    throw wrongType('endpoints', 'an array', endpoints);
+  }
+  requireObject('limits', limits);
+  refuseUnknown(limits, LIMITS, 'limits.');
+  if (addServerHeader !== undefined && typeof addServerHeader !== 'boolean') {
+    throw wrongType('addServerHeader', 'a boolean', addServerHeader);
   }
   return {
     ...limits,
     ...(addServerHeader === undefined ? {} : { addServerHeader }),
-    busyPoll: busyPoll === 'adaptive' ? -1 : busyPoll === false ? 0 : busyPoll,
+    busyPoll: busyPoll === 'adaptive' ? -1 : busyPoll === false ? 0 : toMicroseconds(busyPoll),
   };
+}
+
+/** The longest time to poll (µs). */
+const BUSY_POLL_MAX = 1_000_000;
+
+function toMicroseconds(busyPoll: number): number {
+  if (Number.isInteger(busyPoll) && busyPoll >= 0 && busyPoll <= BUSY_POLL_MAX) return busyPoll;
+  const expected = `'adaptive', false or a whole number from 0 to ${String(BUSY_POLL_MAX)}`;
+  if (typeof busyPoll !== 'number') throw wrongType('busyPoll', expected, busyPoll);
+  throw codedRangeError(CODE, `option 'busyPoll' must be ${expected}, not ${String(busyPoll)}`);
 }
 
 /**
  * An endpoint for the core.
  *
- * @throws TypeError WH_ERR_INVALID_OPTION where it asks for what this version does not have.
+ * @param name - Its name in messages.
+ * @throws TypeError or RangeError WH_ERR_INVALID_OPTION, naming the option and the value.
  */
-export function toLaneEndpoint(endpoint: EndpointOptions): LaneEndpoint {
-  if (typeof endpoint !== 'object' || (endpoint as unknown) === null) {
-    throw invalidArgument('endpoint', 'an object', endpoint);
+export function toLaneEndpoint(endpoint: EndpointOptions, name = 'endpoint'): LaneEndpoint {
+  requireObject(name, endpoint);
+  const { protocols = 'http1AndHttp2', ...rest } = endpoint;
+  const { url, path, host, port, mode, owner } = rest as Record<string, unknown>;
+  const kinds = (['url', 'path', 'port'] as const).filter(
+    (kind) => rest[kind as never] !== undefined,
+  );
+  if (kinds.length !== 1) {
+    throw codedTypeError(CODE, `option '${name}' needs exactly one of 'url', 'path' and 'port'`);
   }
-  const { protocols = 'http1AndHttp2' } = endpoint;
+  const [kind] = kinds;
+  if ('https' in endpoint && endpoint.https !== undefined) {
+    throw codedTypeError(CODE, `option '${name}.https' is not supported in this version`);
+  }
+  refuseUnknown(endpoint, ENDPOINT_OPTIONS[kind], `${name}.`);
   if (protocols !== 'http1' && protocols !== 'http1AndHttp2') {
-    throw invalidOption(
-      `option 'protocols' of an endpoint must be 'http1' or 'http1AndHttp2' in this version, not '${String(protocols)}'`,
-    );
+    throw wrongType(`${name}.protocols`, "'http1' or 'http1AndHttp2' in this version", protocols);
   }
-  if ('url' in endpoint) return { url: endpoint.url };
-  if ('path' in endpoint) {
-    return {
-      path: endpoint.path,
-      ...(endpoint.mode === undefined ? {} : { unixMode: endpoint.mode }),
-      ...(endpoint.owner === undefined
-        ? {}
-        : { unixUid: endpoint.owner.uid, unixGid: endpoint.owner.gid }),
-    };
+  if (kind === 'url') {
+    requireString(`${name}.url`, url);
+    return { url: url as string };
   }
-  return { host: endpoint.host ?? 'localhost', port: endpoint.port };
+  if (kind === 'path') {
+    requireString(`${name}.path`, path);
+    return { path: path as string, ...toPermissions(name, mode, owner) };
+  }
+  if (host !== undefined) requireString(`${name}.host`, host);
+  requireInteger(`${name}.port`, PORT_MAX, port);
+  return { host: (host as string | undefined) ?? 'localhost', port: port as number };
+}
+
+function toPermissions(name: string, mode: unknown, owner: unknown): LaneEndpoint {
+  const permissions: { unixMode?: number; unixUid?: number; unixGid?: number } = {};
+  if (mode !== undefined) {
+    requireInteger(`${name}.mode`, MODE_MAX, mode);
+    permissions.unixMode = mode as number;
+  }
+  if (owner !== undefined) {
+    requireObject(`${name}.owner`, owner);
+    const { uid, gid } = owner as { uid: number; gid: number };
+    requireInteger(`${name}.owner.uid`, ID_MAX, uid);
+    requireInteger(`${name}.owner.gid`, ID_MAX, gid);
+    permissions.unixUid = uid;
+    permissions.unixGid = gid;
+  }
+  return permissions;
 }

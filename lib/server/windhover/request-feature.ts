@@ -119,23 +119,16 @@ export class RequestFeature
   }
 
   onAborted(status: number): void {
-    this.nativeBody?.fail(
-      status === 0
-        ? new WindhoverError(
-            'WH_ERR_REQUEST_ABORTED',
-            'The client has gone before its request was complete',
-          )
-        : new BadHttpRequestError(
-            status,
-            'The body of the request is not valid',
-            'WH_ERR_BAD_BODY',
-          ),
-    );
+    this.nativeBody?.fail(bodyError(status));
   }
 
   private pieces(): NativeRequestBody {
     this.saveBody();
-    return (this.nativeBody ??= new NativeRequestBody(this.slot(), this.exchange.generation));
+    if (this.nativeBody === undefined) {
+      this.nativeBody = new NativeRequestBody(this.slot(), this.exchange.generation);
+      if (this.exchange.aborted) this.nativeBody.fail(bodyError(this.exchange.abortStatus));
+    }
+    return this.nativeBody;
   }
 
   /** The slot, as long as it is this request's. */
@@ -143,4 +136,15 @@ export class RequestFeature
     this.exchange.ensureLive();
     return this.exchange.slot;
   }
+}
+
+/** The error of a body that will not be complete; status 0 means that the client is gone. */
+function bodyError(status: number): WindhoverError {
+  if (status === 0) {
+    return new WindhoverError(
+      'WH_ERR_REQUEST_ABORTED',
+      'The client has gone before its request was complete',
+    );
+  }
+  return new BadHttpRequestError(status, 'The body of the request is not valid', 'WH_ERR_BAD_BODY');
 }

@@ -28,11 +28,11 @@ export class NativeRequestHeaders implements HeaderDictionary {
   constructor(private readonly exchange: LiveExchange) {}
 
   get size(): number {
-    return this.copy !== undefined ? this.copy.size : this.slot().fieldCount();
+    return this.copy !== undefined ? this.liveCopy(this.copy).size : this.slot().fieldCount();
   }
 
   get(name: string): string | undefined {
-    if (this.copy !== undefined) return this.copy.get(name);
+    if (this.copy !== undefined) return this.liveCopy(this.copy).get(name);
     const slot = this.slot();
     const id = headerId(name);
     const lower = id === 0 ? name.toLowerCase() : '';
@@ -47,7 +47,7 @@ export class NativeRequestHeaders implements HeaderDictionary {
   }
 
   getAll(name: string): readonly string[] {
-    if (this.copy !== undefined) return this.copy.getAll(name);
+    if (this.copy !== undefined) return this.liveCopy(this.copy).getAll(name);
     const values: string[] = [];
     for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
       values.push(this.slot().fieldValue(i));
@@ -56,7 +56,7 @@ export class NativeRequestHeaders implements HeaderDictionary {
   }
 
   has(name: string): boolean {
-    return this.copy !== undefined ? this.copy.has(name) : this.find(name, 0) >= 0;
+    return this.copy !== undefined ? this.liveCopy(this.copy).has(name) : this.find(name, 0) >= 0;
   }
 
   set(name: string, value: string | number | readonly string[]): void {
@@ -73,7 +73,7 @@ export class NativeRequestHeaders implements HeaderDictionary {
 
   *[Symbol.iterator](): Iterator<readonly [name: string, value: string]> {
     if (this.copy !== undefined) {
-      yield* this.copy;
+      yield* this.liveCopy(this.copy);
       return;
     }
     const count = this.slot().fieldCount();
@@ -94,6 +94,11 @@ export class NativeRequestHeaders implements HeaderDictionary {
   }
 
   private own(): HeaderMap {
-    return (this.copy ??= HeaderMap.fromLines(this));
+    return this.liveCopy((this.copy ??= HeaderMap.fromLines(this)));
+  }
+
+  private liveCopy(copy: HeaderMap): HeaderMap {
+    this.exchange.ensureLive();
+    return copy;
   }
 }

@@ -53,20 +53,20 @@ export class RequestRunner<T> implements RequestHandler {
 
   // --- handlers that are not done when they return ---
 
-  private wait(
-    slot: Slot,
-    exchange: WindhoverExchange,
-    context: T,
-    result: Promise<void>,
-  ): void {
+  private wait(slot: Slot, exchange: WindhoverExchange, context: T, result: Promise<void>): void {
     this.active++;
     exchange.context = context;
     slot.running = exchange;
     exchange.saveBody();
     // One pair of functions for each slot, not for each request. That they are called once is sure
     // only of promises of the language itself.
-    const promise = result instanceof Promise ? result : Promise.resolve(result);
-    then.call(promise, this.fulfilledOf(slot), this.rejectedOf(slot));
+    const rejected = this.rejectedOf(slot);
+    try {
+      const promise = result instanceof Promise ? result : Promise.resolve(result);
+      void then.call(promise, this.fulfilledOf(slot), rejected);
+    } catch (error) {
+      rejected(error); // something that only looks like a promise
+    }
   }
 
   private fulfilledOf(slot: Slot): () => void {
@@ -175,7 +175,9 @@ export class RequestRunner<T> implements RequestHandler {
   ): void | Promise<void> {
     try {
       if (this.application.handleError === undefined) throw error;
-      return this.application.handleError(context, error)?.then(undefined, () => {
+      const handling = this.application.handleError(context, error);
+      if (handling === undefined) return undefined;
+      return Promise.resolve(handling).then(undefined, () => {
         this.answerFailure(exchange);
       });
     } catch {
@@ -193,7 +195,7 @@ export class RequestRunner<T> implements RequestHandler {
         return;
       }
       exchange.resetResponse(500);
-      void exchange.complete();
+      void exchange.complete(); // with no callbacks left it waits for nothing
     } catch (error) {
       report(error);
     }
@@ -215,5 +217,9 @@ async function runCompleted(callbacks: ResponseCallback[]): Promise<void> {
 }
 
 function report(error: unknown): void {
-  console.error('windhover: a callback of the application failed:', error);
+  try {
+    console.error('windhover: a callback of the application failed:', error);
+  } catch {
+    // An error that cannot be shown, or a console that fails, must not cost more than the report.
+  }
 }

@@ -1,8 +1,15 @@
 /** The head of an answer, as the core takes it: header lines in one text, and what the core adds itself. */
 import { Buffer } from 'node:buffer';
-import { codedTypeError } from '../../http/errors.js';
+import { codedRangeError, codedTypeError } from '../../http/errors.js';
 import type { HeaderMap } from '../../http/header-map.js';
+import { normalizeHeaderValue } from '../../http/header-map.js';
 import { CommandFlag, ContentType } from '../../native/generated/shared-layout.js';
+
+/** The most that a head can have (characters): it has to fit into memory shared with the core. */
+const HEAD_MAX = 131_072;
+
+/** What a reason phrase may not have (RFC 9112 section 4, without obs-text). */
+const NOT_IN_REASON = /[^\t\x20-\x7e]/;
 
 /** What composeHead found. */
 export interface ComposedHead {
@@ -37,12 +44,26 @@ export function contentTypeFlag(contentType: string | undefined): number {
 }
 
 /**
+ * Looks at a status that came past HttpResponse, through its feature.
+ *
+ * @throws RangeError WH_ERR_INVALID_STATUS unless it is an integer of 200 to 599.
+ */
+export function checkStatus(status: unknown): void {
+  if (Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599) return;
+  throw codedRangeError(
+    'WH_ERR_INVALID_STATUS',
+    `The status of an answer must be an integer of 200 to 599, not ${typeof status === 'number' ? String(status) : `a value of type ${typeof status}`}`,
+  );
+}
+
+/**
  * Composes the head. Framing is the core's: Content-Length goes to it as a number, Connection as a wish to
  * close, and Transfer-Encoding cannot be set.
  *
  * @param contentType - Used where the headers have no Content-Type.
  * @throws TypeError WH_ERR_INVALID_HEADER_NAME for Transfer-Encoding, WH_ERR_INVALID_HEADER_VALUE for a
- * Content-Length that is no number or stands there twice.
+ * Content-Length that is no number or stands there twice, WH_ERR_INVALID_REASON_PHRASE; RangeError
+ * WH_ERR_HEADERS_TOO_LARGE.
  */
 export function composeHead(
   headers: HeaderMap | undefined,
@@ -54,6 +75,12 @@ export function composeHead(
   let hasType = false;
   let text = '';
   if (reasonPhrase !== undefined) {
+    if (typeof reasonPhrase !== 'string' || NOT_IN_REASON.test(reasonPhrase)) {
+      throw codedTypeError(
+        'WH_ERR_INVALID_REASON_PHRASE',
+        'A reason phrase must be a string of visible ASCII, spaces and TABs',
+      );
+    }
     flags |= CommandFlag.HAS_REASON;
     text = `${reasonPhrase}\r\n`;
   }
@@ -88,7 +115,13 @@ export function composeHead(
   if (!hasType && contentType !== undefined) {
     const flag = contentTypeFlag(contentType);
     if (flag >= 0) flags |= flag;
-    else text += `Content-Type: ${contentType}\r\n`;
+    else text += `Content-Type: ${normalizeHeaderValue('Content-Type', contentType)}\r\n`;
+  }
+  if (text.length > HEAD_MAX) {
+    throw codedRangeError(
+      'WH_ERR_HEADERS_TOO_LARGE',
+      `The header fields of an answer can have ${String(HEAD_MAX)} bytes, not ${String(text.length)}`,
+    );
   }
   return { flags, text, contentLength };
 }

@@ -141,6 +141,12 @@ static void refuse(wh_http1 *session, wh_refusal reason, unsigned status) {
   service->refusals[reason]++;
   service->receiver->refused(service->user, reason, status);
   session->state = STATE_CLOSED;
+  if (session->draining) {
+    /* This request has its answer: a second one would be taken for the next request's. */
+    session->over = 1;
+    service->transport->finish(session->connection, 1);
+    return;
+  }
   session->refusal_status = (uint16_t)status;
   wh_exchange *exchange = session->parsing;
   session->parsing = NULL;
@@ -212,7 +218,7 @@ static int on_name(llhttp_t *parser, const char *at, size_t length) {
   }
   uint16_t name_length;
   memcpy(&name_length, entry + WH_FIELD_NAME_LENGTH, sizeof name_length);
-  if (length > (size_t)UINT16_MAX - name_length) return HPE_USER;
+  if (length > (size_t)UINT16_MAX - name_length) return HPE_INVALID_HEADER_TOKEN;
   name_length = (uint16_t)(name_length + length);
   memcpy(entry + WH_FIELD_NAME_LENGTH, &name_length, sizeof name_length);
   return 0;
@@ -667,7 +673,9 @@ static void receive_end(wh_http1 *session) {
       service->receiver->aborted(service->user, exchange, 0);
     }
     session->over = 1;
-    service->transport->close(session->connection, 0);
+    /* Of a drained request the answer may still be on its way. */
+    if (session->draining) service->transport->finish(session->connection, 0);
+    else service->transport->close(session->connection, 0);
     return;
   }
   if (session->state == STATE_WAIT || session->rest_length > 0) return; /* complete requests wait */
@@ -714,10 +722,7 @@ void wh_http1_head_timeout(wh_http1 *session) { refuse(session, WH_REFUSED_HEADE
 
 void wh_http1_stop(wh_http1 *session) {
   if (session->over) return;
-  session->keep_alive = 0;
-  for (wh_exchange *exchange = session->first; exchange != NULL; exchange = exchange->next) {
-    if (exchange->next == NULL) exchange->close = 1;
-  }
+  session->keep_alive = 0; /* the last answer that is due says close: see put_head */
   if (wh_http1_phase_of(session) == WH_HTTP1_IDLE) {
     session->over = 1;
     session->service->transport->finish(session->connection, 0);

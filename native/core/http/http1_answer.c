@@ -115,6 +115,12 @@ static int status_has_no_body(unsigned status) {
  */
 typedef enum framing { FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_NONE } framing;
 
+/* Whether the answer that is being written is the last that is due on its connection. */
+static int is_last(const wh_http1 *session, const wh_exchange *exchange) {
+  return exchange->next == NULL && session->rest_length == 0 && !session->waiting_head &&
+         session->refusal_status == 0;
+}
+
 static uint8_t *put_head(uint8_t *out, wh_http1 *session, wh_exchange *exchange,
                          const wh_answer *answer, framing how, uint64_t content_length) {
   const uint8_t *head = answer->head;
@@ -131,8 +137,8 @@ static uint8_t *put_head(uint8_t *out, wh_http1 *session, wh_exchange *exchange,
     out = LITERAL(out, "Transfer-Encoding: chunked\r\n");
   }
   /* Without 100 Continue, whether the body comes is anybody's guess: what follows cannot be told. */
-  if (answer->flags & WH_COMMAND_FLAG_CLOSE || session->service->stopping || session->eof ||
-      exchange->continue_due || how == FRAMING_CLOSE) {
+  if (answer->flags & WH_COMMAND_FLAG_CLOSE || exchange->continue_due || how == FRAMING_CLOSE ||
+      ((session->service->stopping || session->eof) && is_last(session, exchange))) {
     exchange->close = 1;
   }
   if (exchange->close)
@@ -192,8 +198,10 @@ static void send_start(wh_http1 *session, wh_exchange *exchange, const wh_answer
   const wh_transport *transport = session->service->transport;
   framing how = FRAMING_CHUNKED;
   exchange->no_body = status_has_no_body(answer->status);
+  uint64_t content_length = exchange->no_body ? 0 : answer->content_length;
   if (exchange->no_body) {
-    how = FRAMING_NONE;
+    /* A client reads 205 as any other answer (RFC 9112 section 6.3). */
+    how = answer->status == 205 ? FRAMING_LENGTH : FRAMING_NONE;
   } else if (answer->flags & WH_COMMAND_FLAG_HAS_LENGTH) {
     how = FRAMING_LENGTH;
     exchange->has_length = 1;
@@ -206,7 +214,7 @@ static void send_start(wh_http1 *session, wh_exchange *exchange, const wh_answer
   exchange->chunked = how == FRAMING_CHUNKED;
   uint8_t *start = transport->reserve(session->connection, HEAD_OVERHEAD + answer->head_length);
   if (start == NULL) return;
-  uint8_t *out = put_head(start, session, exchange, answer, how, answer->content_length);
+  uint8_t *out = put_head(start, session, exchange, answer, how, content_length);
   transport->commit(session->connection, (size_t)(out - start));
 }
 
@@ -322,7 +330,9 @@ void wh_http1_send_pending(wh_http1 *session, wh_exchange *exchange) {
 
 static void order(wh_exchange *exchange, pending_kind kind, const wh_answer *answer) {
   wh_http1 *session = exchange->owner;
-  if (session->first == exchange && exchange->pending_first == NULL) {
+  if (session->over) {
+    drop_pinned(session, answer); /* an earlier answer was the last */
+  } else if (session->first == exchange && exchange->pending_first == NULL) {
     send_kind(session, exchange, kind, answer);
   } else {
     postpone(session, exchange, kind, answer);
@@ -352,7 +362,10 @@ static void http1_end(wh_exchange *exchange) {
 
 static void http1_inform(wh_exchange *exchange, const wh_answer *answer) {
   wh_http1 *session = exchange->owner;
-  if (session->first != exchange || exchange->started || exchange->minor_version == 0) return;
+  if (session->over || session->first != exchange || exchange->started ||
+      exchange->minor_version == 0 || answer->status < 100 || answer->status > 199) {
+    return;
+  }
   const wh_transport *transport = session->service->transport;
   uint8_t *start = transport->reserve(session->connection, HEAD_OVERHEAD + answer->head_length);
   if (start == NULL) return;
@@ -428,7 +441,8 @@ void wh_http1_room(wh_http1 *session) {
 static void end_connection(wh_http1 *session) {
   wh_http_service *service = session->service;
   int unread = session->state == STATE_LENGTH || session->state == STATE_CHUNKED ||
-               session->rest_length > 0 || session->refusal_status != 0;
+               session->rest_length > 0 || session->refusal_status != 0 ||
+               session->first != NULL || session->parsing != NULL;
   session->over = 1;
   session->state = STATE_CLOSED;
   service->transport->finish(session->connection, unread);
@@ -463,7 +477,7 @@ void wh_http1_answered(wh_http1 *session, wh_exchange *exchange) {
   service->transport->hold(session->connection, 0);
   if (session->refusal_status != 0) {
     wh_http1_write_refusal(session);
-  } else if (session->eof && session->rest_length == 0 && session->state != STATE_WAIT) {
+  } else if (session->eof && session->rest_length == 0 && !session->waiting_head) {
     end_connection(session);
   } else if (session->state == STATE_WAIT && !session->waiting_head) {
     session->state = STATE_LINE;

@@ -83,6 +83,8 @@ int wh_loop_descriptor(const wh_loop *loop) { return loop->epoll; }
 
 uint64_t wh_loop_now(const wh_loop *loop) { return loop->now; }
 
+void wh_loop_touch(wh_loop *loop) { loop->now = monotonic_ms(); }
+
 wh_timers *wh_loop_timers(wh_loop *loop) { return &loop->timers; }
 
 int wh_loop_timeout(wh_loop *loop) { return wh_timers_timeout(&loop->timers, monotonic_ms()); }

@@ -93,6 +93,8 @@ int wh_loop_descriptor(const wh_loop *loop);
 int wh_loop_timeout(wh_loop *loop);
 /* The time of the current turn, ms, monotonic. */
 uint64_t wh_loop_now(const wh_loop *loop);
+/* Brings that up to date: for what happens between turns. */
+void wh_loop_touch(wh_loop *loop);
 wh_timers *wh_loop_timers(wh_loop *loop);
 
 /*

@@ -156,6 +156,7 @@ static void all_sent(wh_connection *connection) {
   } else if (!connection->lingering) {
     connection->lingering = 1;
     wh_stream_finish(&connection->stream);
+    connection->events->on_lingering(connection);
   }
 }
 

@@ -32,6 +32,8 @@ typedef struct wh_connection_events {
   void (*on_data)(wh_connection *connection, uint8_t *data, size_t length);
   /* The queue has fallen below WH_QUEUE_LOW after wh_connection_notify_room. */
   void (*on_room)(wh_connection *connection);
+  /* All is sent, and wh_connection_finish waits for the peer's end: the owner limits how long. */
+  void (*on_lingering)(wh_connection *connection);
   /* The connection is gone, for whatever reason; its memory goes when this returns. */
   void (*on_closed)(wh_connection *connection);
 } wh_connection_events;

@@ -306,6 +306,19 @@ int wh_listen(const wh_endpoint *endpoint, wh_listening *out, char *message, siz
   return WH_OK;
 }
 
+void wh_listening_defer(wh_listening *listening, int on) {
+#ifdef TCP_DEFER_ACCEPT
+  if (listening->unix_socket) return;
+  for (size_t i = 0; i < listening->count; i++) {
+    /* It is only about speed: where it fails all is as before. */
+    (void)set_option(listening->fds[i], IPPROTO_TCP, TCP_DEFER_ACCEPT, on ? 1 : 0);
+  }
+#else
+  (void)listening;
+  (void)on;
+#endif
+}
+
 void wh_listening_close(wh_listening *listening) {
   if (listening->count > 0 && listening->unix_socket) {
     /*

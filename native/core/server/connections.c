@@ -12,6 +12,10 @@
 #define EAGER_MOST 8
 #define EAGER_PROBE 16
 
+/* Connections in a window that decides whether clients come for one request each: see note_closed. */
+#define CHURN_WINDOW 64U
+#define CHURN_WINDOW_MS 1000U
+
 static const wh_connection_events connection_events;
 
 static wh_server *server_of(const wh_connection *connection) {
@@ -24,36 +28,43 @@ static void on_timer(wh_timer *timer) {
   wh_connection *connection = (wh_connection *)((char *)timer - offsetof(wh_connection, timer));
   wh_http1 *session = connection->session;
   if (connection->closed) return;
+  wh_server_freshen(server_of(connection));
   switch ((wh_http1_phase)connection->owner_phase) {
   case WH_HTTP1_IDLE: wh_connection_finish(connection, 0); break;
   case WH_HTTP1_HEAD:
     if (session != NULL) wh_http1_head_timeout(session);
     break;
-  case WH_HTTP1_DRAIN:
-  case WH_HTTP1_OVER: wh_connection_close(connection, 1); break;
+  case WH_HTTP1_DRAIN: wh_connection_close(connection, 1); break;
+  case WH_HTTP1_OVER:
+    if (connection->lingering) wh_connection_close(connection, 1);
+    break; /* else it is still sending, which may take its time */
   case WH_HTTP1_BODY:
   case WH_HTTP1_BUSY: break;
   }
 }
 
+static void start_timer(wh_server *server, wh_connection *connection, int64_t timeout) {
+  wh_timers *timers = wh_loop_timers(server->loop);
+  if (timeout == WH_UNLIMITED) wh_timer_cancel(timers, &connection->timer);
+  else wh_timer_set(timers, &connection->timer, wh_loop_now(server->loop) + (uint64_t)timeout);
+}
+
 /* Sets the timer for what the connection is doing now; the time of a phase counts from its start. */
 static void set_phase(wh_server *server, wh_connection *connection, wh_http1_phase phase) {
-  if (connection->owner_phase == phase && phase != WH_HTTP1_IDLE) return;
+  if (connection->owner_phase == phase) return;
   connection->owner_phase = (uint8_t)phase;
   int64_t timeout = WH_UNLIMITED;
   switch (phase) {
   case WH_HTTP1_IDLE: timeout = server->limits.keep_alive_timeout; break;
   case WH_HTTP1_HEAD: timeout = server->limits.request_headers_timeout; break;
   case WH_HTTP1_DRAIN: timeout = DRAIN_MS; break;
-  case WH_HTTP1_OVER: timeout = LINGER_MS; break;
+  /* Here the timer is left as it is: when it comes, on_timer looks at the phase. To take it off its
+     list and put it back would cost each request several cache misses. */
+  case WH_HTTP1_OVER: /* see on_lingering */
   case WH_HTTP1_BODY:
-  case WH_HTTP1_BUSY: break;
+  case WH_HTTP1_BUSY: return;
   }
-  /* Without a limit the timer is left as it is: when it comes, on_timer looks at the phase. To take
-     it off its list and put it back would cost each request several cache misses. */
-  if (timeout == WH_UNLIMITED) return;
-  wh_timer_set(wh_loop_timers(server->loop), &connection->timer,
-               wh_loop_now(server->loop) + (uint64_t)timeout);
+  start_timer(server, connection, timeout);
 }
 
 /* --- the list of those to look at --- */
@@ -105,6 +116,7 @@ void wh_server_look(wh_server *server) {
 static void on_data(wh_connection *connection, uint8_t *data, size_t length) {
   wh_server *server = server_of(connection);
   wh_http1 *session = connection->session;
+  wh_server_freshen(server);
   if (session == NULL) {
     if (length == 0) {
       wh_connection_finish(connection, 0);
@@ -128,7 +140,43 @@ static void on_room(wh_connection *connection) {
   list(connection); /* more of its requests may be read now */
 }
 
+static void on_lingering(wh_connection *connection) {
+  start_timer(server_of(connection), connection, LINGER_MS);
+}
+
+/*
+ * Where clients connect for each request, and many do, the listeners let the system keep connections
+ * until their first bytes are here: one event for a connection instead of two, and no call to watch
+ * it. It ends as soon as connections live longer, or come seldom.
+ */
+static void set_deferred(wh_server *server, int on) {
+  if (server->churn.deferred == on) return;
+  server->churn.deferred = on;
+  for (wh_server_endpoint *e = server->endpoints; e != NULL; e = e->next) {
+    wh_listening_defer(&e->listening, on);
+  }
+}
+
+static void start_window(wh_server *server) {
+  server->churn.window_start = wh_loop_now(server->loop);
+  server->churn.closed = server->churn.short_lived = 0;
+}
+
+static int window_is_old(const wh_server *server) {
+  return wh_loop_now(server->loop) - server->churn.window_start > CHURN_WINDOW_MS;
+}
+
+static void note_closed(wh_server *server, const wh_connection *connection) {
+  wh_churn *churn = &server->churn;
+  churn->closed++;
+  if (connection->requests <= 1) churn->short_lived++;
+  if (churn->closed < CHURN_WINDOW) return;
+  set_deferred(server, churn->short_lived * 10 >= churn->closed * 9 && !window_is_old(server));
+  start_window(server);
+}
+
 static void on_closed(wh_connection *connection) {
+  note_closed(server_of(connection), connection);
   wh_http1 *session = connection->session;
   connection->session = NULL;
   if (session != NULL) wh_http1_close(session);
@@ -141,6 +189,7 @@ static void on_closed(wh_connection *connection) {
 static const wh_connection_events connection_events = {
     .on_data = on_data,
     .on_room = on_room,
+    .on_lingering = on_lingering,
     .on_closed = on_closed,
 };
 
@@ -152,8 +201,13 @@ void wh_server_accepted(wh_listener *listener, int fd, const struct sockaddr *pe
   wh_connection *connection = wh_connection_open(&server->outbox, fd, &address, &connection_events);
   if (connection == NULL) return;
   server->total_connections++;
+  if (server->churn.deferred && window_is_old(server)) {
+    set_deferred(server, 0);
+    start_window(server);
+  }
   wh_timer_init(&connection->timer, on_timer);
-  set_phase(server, connection, WH_HTTP1_IDLE);
+  connection->owner_phase = WH_HTTP1_IDLE;
+  start_timer(server, connection, server->limits.keep_alive_timeout);
   /*
    * Where a client connects for each request, its first bytes are often here already, and to read
    * them now saves telling the system to watch the connection. Where clients stay, it would be a

@@ -20,33 +20,37 @@ static void write_event(uint32_t *at, uint32_t kind, uint32_t slot, uint32_t a, 
   at[3] = b;
 }
 
-static void push_overflow(wh_server *server, uint32_t kind, uint32_t slot, uint32_t a, uint32_t b) {
+static int push_overflow(wh_server *server, uint32_t kind, uint32_t slot, uint32_t a, uint32_t b) {
   if (server->overflow_count == server->overflow_room) {
     size_t room = server->overflow_room == 0 ? 1024 : server->overflow_room * 2;
     uint32_t *larger = wh_realloc(server->overflow, room * WH_EVENT_WORDS * sizeof *larger);
-    /* Without memory the event is lost: the application's exchange then ends when the server does. */
-    if (larger == NULL) return;
+    if (larger == NULL) return WH_ERR_NO_MEMORY; /* the event is lost */
     server->overflow = larger;
     server->overflow_room = room;
   }
   write_event(server->overflow + server->overflow_count++ * WH_EVENT_WORDS, kind, slot, a, b);
+  return WH_OK;
 }
 
-static void push(wh_server *server, uint32_t kind, const wh_exchange *exchange, uint32_t a,
-                 uint32_t b) {
-  if (server->destroying) return;
+static int push(wh_server *server, uint32_t kind, const wh_exchange *exchange, uint32_t a, uint32_t b) {
+  if (server->destroying) return WH_OK;
   if (server->overflow_count > 0 || server->event_count == server->memory.event_room) {
-    push_overflow(server, kind, exchange->index, a, b);
-    return;
+    return push_overflow(server, kind, exchange->index, a, b);
   }
   uint32_t *at = server->memory.events + (size_t)server->event_count++ * WH_EVENT_WORDS;
   write_event(at, kind, exchange->index, a, b);
   if (server->event_count + EVENT_RESERVE > server->memory.event_room) wh_loop_pause(server->loop);
+  return WH_OK;
 }
 
 static void on_request(void *user, wh_exchange *exchange) {
   wh_server *server = user;
-  push(server, WH_EVENT_REQUEST, exchange, 0, 0);
+  if (push(server, WH_EVENT_REQUEST, exchange, 0, 0) != WH_OK) {
+    /* The application will never hear of it: as if it had released it without an answer. */
+    exchange->released = 1;
+    exchange->protocol->released(exchange);
+    return;
+  }
   if (++server->batch_requests >= WH_BATCH_REQUESTS) wh_loop_pause(server->loop);
 }
 
@@ -190,28 +194,38 @@ static void run(wh_server *server, const command *c) {
     /* Before the order: the order may end the exchange. */
     if (c->flags & WH_COMMAND_FLAG_WANT_ENDED) exchange->wants_ended = 1;
     if (c->flags & WH_COMMAND_FLAG_NOTIFY) protocol->notify_room(exchange);
-    if (c->flags & WH_COMMAND_FLAG_RELEASE) {
-      /* With the order that ends the answer: as if it came right behind. */
-      exchange->released = 1;
+    int fits = exchange->started == (c->kind == WH_COMMAND_WRITE || c->kind == WH_COMMAND_END);
+    if (fits && c->flags & WH_COMMAND_FLAG_RELEASE &&
+        (c->kind == WH_COMMAND_RESPOND || c->kind == WH_COMMAND_END)) {
+      exchange->released = 1; /* with the order that ends the answer: as if it came right behind */
     }
     switch (c->kind) {
-    case WH_COMMAND_RESPOND: protocol->respond(exchange, &answer); return;
+    case WH_COMMAND_RESPOND:
+      if (fits) {
+        protocol->respond(exchange, &answer);
+        return; /* the exchange may be over */
+      }
+      if (pinned) server->host->release_pinned(server->user, c->w5);
+      break;
     case WH_COMMAND_START:
-      if (!exchange->started) protocol->start(exchange, &answer);
-      return;
+      if (fits) protocol->start(exchange, &answer);
+      break;
     case WH_COMMAND_WRITE:
-      if (exchange->started)
+      if (fits)
         protocol->write(exchange, &answer);
       else if (pinned)
         server->host->release_pinned(server->user, c->w5);
-      return;
+      break;
     case WH_COMMAND_END:
-      if (exchange->started) protocol->end(exchange);
-      return;
-    case WH_COMMAND_ABORT: protocol->abort(exchange); return;
-    case WH_COMMAND_READ: protocol->read(exchange, 1); return;
-    case WH_COMMAND_PAUSE: protocol->read(exchange, 0); return;
-    case WH_COMMAND_INFORM: protocol->inform(exchange, &answer); return;
+      if (fits) {
+        protocol->end(exchange);
+        return;
+      }
+      break;
+    case WH_COMMAND_ABORT: protocol->abort(exchange); break;
+    case WH_COMMAND_READ: protocol->read(exchange, 1); break;
+    case WH_COMMAND_PAUSE: protocol->read(exchange, 0); break;
+    case WH_COMMAND_INFORM: protocol->inform(exchange, &answer); break;
     default: break;
     }
   }

@@ -154,6 +154,7 @@ void wh_server_stop(wh_server *server) {
   if (server->stopping) return;
   server->stopping = 1;
   server->service.stopping = 1;
+  wh_loop_touch(server->loop);
   for (wh_connection *c = server->outbox.connections; c != NULL; c = c->next) {
     if (c->session != NULL)
       wh_http1_stop(c->session);
@@ -203,10 +204,11 @@ static void round_off(wh_server *server) {
 int wh_server_turn(wh_server *server, int timeout_ms) {
   uint64_t before = server->service.requests;
   for (int i = 0; i < POLLS_PER_TURN; i++) {
+    server->fresh = 0;
     int served = wh_loop_poll(server->loop, timeout_ms);
     if (served < 0) return served;
     /* Nothing there: a host that polls wants to know that quickly. Timers may have done something. */
-    if (served > 0) wh_server_tick(server);
+    if (served > 0) wh_server_freshen(server);
     if (served > 0 || has_work(server)) round_off(server);
     if (!wh_loop_has_rest(server->loop)) break;
     timeout_ms = 0;
@@ -216,6 +218,9 @@ int wh_server_turn(wh_server *server, int timeout_ms) {
 
 void wh_server_flush(wh_server *server) {
   if (server->dispatching) return;
+  /* Much time may have passed since the last turn. */
+  wh_loop_touch(server->loop);
+  wh_server_tick(server);
   wh_server_commit(server);
   round_off(server);
 }

@@ -22,7 +22,16 @@ struct wh_server_endpoint {
   int https;
 };
 
+/* How long connections have lived lately: see note_closed in connections.c. */
+typedef struct wh_churn {
+  uint64_t window_start; /* ms */
+  unsigned closed;       /* in this window */
+  unsigned short_lived;  /* of those: with one request at most */
+  int deferred;          /* the listeners wait for the first bytes */
+} wh_churn;
+
 struct wh_server {
+  wh_churn churn;
   wh_loop *loop;
   wh_outbox outbox;
   wh_http_service service;
@@ -39,14 +48,21 @@ struct wh_server {
   size_t overflow_count, overflow_room;
   int eager_reads; /* how well reading right after accept has paid lately */
   uint8_t listening_stopped, stopping, destroying, dispatching;
+  uint8_t fresh;                 /* the clocks were looked at since the last poll began */
   uint64_t total_connections, batches;
 };
 
 /* dispatch.c: events to the application, commands from it. */
 extern const wh_receiver wh_server_receiver;
 void wh_server_dispatch(wh_server *server);
-/* Looks at the clocks: once a turn. */
+/* Looks at the clocks. */
 void wh_server_tick(wh_server *server);
+/* The same once a poll, before anything that the poll brings is handled. */
+static inline void wh_server_freshen(wh_server *server) {
+  if (server->fresh) return;
+  server->fresh = 1;
+  wh_server_tick(server);
+}
 
 /* connections.c: the life of connections under a server. */
 extern const wh_transport wh_server_transport;
