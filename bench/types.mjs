@@ -94,7 +94,8 @@
  * @property {number} [idleCpu] Cores used while nothing was asked of it.
  * @property {number} [discarded] Slices thrown away and repeated.
  * @property {number} [noisy] Slices kept although the machine was not quiet. They do not count in
- *   the figures where at least half of the slices are quiet.
+ *   the figures where at least half of the slices are quiet; otherwise the least disturbed half
+ *   counts.
  * @property {readonly Slice[]} [slices]
  *
  * @typedef {object} ScenarioReport

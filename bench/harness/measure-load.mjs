@@ -137,7 +137,8 @@ class Run {
     // What was quiet by the speed known then may be slow by the best known now.
     const slices = this.#slices.map((slice) => ({ ...slice, noisy: this.#isNoisy(slice) }));
     const quiet = slices.filter((slice) => !slice.noisy);
-    const counted = quiet.length * 2 >= slices.length ? quiet : slices;
+    const half = Math.ceil(slices.length / 2);
+    const counted = quiet.length >= half ? quiet : this.#leastDisturbed(slices, half);
     const of = (/** @type {'cpu' | 'rate' | 'p50' | 'p99' | 'rss' | 'busy'} */ name) =>
       figure(counted.map((slice) => slice[name]));
     return {
@@ -189,6 +190,16 @@ class Run {
       failures: load.failures,
     };
     return { ...slice, noisy: this.#isNoisy(slice) };
+  }
+
+  /**
+   * @param {readonly import('../types.mjs').Slice[]} slices
+   * @param {number} count
+   */
+  #leastDisturbed(slices, count) {
+    const disturbance = (/** @type {import('../types.mjs').Slice} */ { foreign, speed }) =>
+      foreign + this.bench.speed.slowness(speed);
+    return [...slices].sort((a, b) => disturbance(a) - disturbance(b)).slice(0, count);
   }
 
   /** @param {import('../types.mjs').Slice} slice */

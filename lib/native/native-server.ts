@@ -4,6 +4,7 @@ import type { Lane, LaneEndpoint, LaneMetrics, LaneOptions } from './addon.js';
 import { getAddon } from './addon.js';
 import { CommandWriter } from './command-writer.js';
 import { Event, Slab as SlabLayout } from './generated/shared-layout.js';
+import { KnownHeads } from './head-cache.js';
 import { InternedStrings, Slab } from './slab.js';
 import { Slot, type SlotHost } from './slot.js';
 
@@ -29,6 +30,7 @@ function makeSlots(host: SlotHost, slab: Slab, size: number): Slot[] {
 export class NativeServer implements SlotHost {
   readonly commands: CommandWriter;
   readonly arena: Uint8Array;
+  readonly heads = new KnownHeads();
   private readonly lane: Lane;
   private readonly events: Uint32Array;
   private readonly interned: InternedStrings;

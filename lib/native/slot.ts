@@ -5,6 +5,7 @@
  */
 import type { CommandWriter } from './command-writer.js';
 import { methodNames } from './generated/methods.js';
+import type { KnownHeads } from './head-cache.js';
 import { Field, RequestFlag, Slot as Layout } from './generated/shared-layout.js';
 import type { Slab } from './slab.js';
 
@@ -13,6 +14,7 @@ export interface SlotHost {
   readonly commands: CommandWriter;
   /** Received bytes; overwritten once a batch is over. */
   readonly arena: Uint8Array;
+  readonly heads: KnownHeads;
   /** [remote address, remote port, local address, local port]; null once the client is gone. */
   addresses(slot: Slot, generation: number): [string, number, string, number] | null;
 }
@@ -105,6 +107,11 @@ export class Slot {
 
   bodyLength(): number {
     return this.word(Layout.BODY_LENGTH);
+  }
+
+  /** The number of a header section that was seen before; 0 where this one was not. */
+  headId(): number {
+    return this.word(Layout.HEAD_ID);
   }
 
   // --- the field lines ---

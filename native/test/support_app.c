@@ -35,7 +35,7 @@ static void grow(void *array, size_t *room, size_t needed, size_t element) {
 
 static uint8_t *allocate_slab(void *user, uint32_t number, size_t size, size_t slot_size) {
   app *a = user;
-  if (a->slabs_fail) return NULL;
+  if (a->slabs_fail || (a->slab_fails_at > 0 && --a->slab_fails_at == 0)) return NULL;
   grow(&a->slabs, &a->slab_count, (size_t)number + 1, sizeof *a->slabs);
   assert_null(a->slabs[number].memory);
   assert_true(slot_size == WH_SLAB_SMALL_SIZE || size == slot_size);

@@ -82,7 +82,8 @@ struct app {
   app_slab *slabs;
   size_t slab_count, slabs_alive, large_slabs_alive, most_large_slabs;
   size_t batches, events, most_events;
-  int slabs_fail; /* allocate_slab gives NULL */
+  int slabs_fail;      /* allocate_slab gives NULL */
+  size_t slab_fails_at; /* ... the nth time from now; 0 = never */
   int garbage;    /* commands are nonsense on purpose: they may name pinned buffers that never were */
   int dispatching;
   client *clients;

@@ -56,6 +56,8 @@ export const Slot = {
   TARGET_FLAGS: 89,
   /** uint8, 1 http, 2 https: of a target in absolute form */
   TARGET_SCHEME: 90,
+  /** uint32, the number of a header section seen before; 0 = it was not */
+  HEAD_ID: 92,
   /** the bytes of the head start here */
   DATA: 96,
 } as const;
@@ -104,6 +106,12 @@ export const Slab = {
   SHIFT: 6,
   /** bytes of a small slot; a head that needs more gets a slab of its own */
   SMALL_SIZE: 2048,
+} as const;
+
+/** header sections seen before: number n is the one at place (n - 1) % PLACES */
+export const HeadCache = {
+  /** how many are kept */
+  PLACES: 16,
 } as const;
 
 /** events: four uint32 each: kind | flags << 8, slot, a, b */

@@ -4,6 +4,7 @@
  */
 import type { HeaderDictionary } from '../../features/header-dictionary.js';
 import { HeaderMap } from '../../http/header-map.js';
+import { remember } from '../../native/head-cache.js';
 import { HeaderId, headerIds } from '../../native/generated/header-names.js';
 import type { Slot } from '../../native/slot.js';
 import type { LiveExchange } from './live-exchange.js';
@@ -34,16 +35,14 @@ export class NativeRequestHeaders implements HeaderDictionary {
   get(name: string): string | undefined {
     if (this.copy !== undefined) return this.liveCopy(this.copy).get(name);
     const slot = this.slot();
-    const id = headerId(name);
-    const lower = id === 0 ? name.toLowerCase() : '';
-    let i = id === 0 ? slot.findUnknown(lower, 0) : slot.findKnown(id, 0);
-    if (i < 0) return undefined;
-    let value = slot.fieldValue(i);
-    for (;;) {
-      i = id === 0 ? slot.findUnknown(lower, i + 1) : slot.findKnown(id, i + 1);
-      if (i < 0) return value;
-      value += (id === HeaderId.Cookie ? '; ' : ', ') + slot.fieldValue(i);
-    }
+    const headId = slot.headId();
+    if (headId === 0) return read(slot, name);
+    const values = slot.host.heads.of(headId);
+    const known = values.get(name);
+    if (known !== undefined) return known ?? undefined;
+    const value = read(slot, name);
+    remember(values, name, value);
+    return value;
   }
 
   getAll(name: string): readonly string[] {
@@ -100,5 +99,19 @@ export class NativeRequestHeaders implements HeaderDictionary {
   private liveCopy(copy: HeaderMap): HeaderMap {
     this.exchange.ensureLive();
     return copy;
+  }
+}
+
+/** The value of a field, several lines joined; `undefined` where there is none. */
+function read(slot: Slot, name: string): string | undefined {
+  const id = headerId(name);
+  const lower = id === 0 ? name.toLowerCase() : '';
+  let i = id === 0 ? slot.findUnknown(lower, 0) : slot.findKnown(id, 0);
+  if (i < 0) return undefined;
+  let value = slot.fieldValue(i);
+  for (;;) {
+    i = id === 0 ? slot.findUnknown(lower, i + 1) : slot.findKnown(id, i + 1);
+    if (i < 0) return value;
+    value += (id === HeaderId.Cookie ? '; ' : ', ') + slot.fieldValue(i);
   }
 }

@@ -31,6 +31,7 @@
 #define WH_SLOT_TARGET_FORM 88 /* uint8, 1 origin, 2 absolute, 3 authority, 4 asterisk */
 #define WH_SLOT_TARGET_FLAGS 89 /* uint8, enum wh_target_flag */
 #define WH_SLOT_TARGET_SCHEME 90 /* uint8, 1 http, 2 https: of a target in absolute form */
+#define WH_SLOT_HEAD_ID 92 /* uint32, the number of a header section seen before; 0 = it was not */
 #define WH_SLOT_DATA 96 /* the bytes of the head start here */
 
 /* an entry of the table of field lines */
@@ -55,6 +56,9 @@
 /* a slot's index: slab << SLAB_SHIFT | place in the slab */
 #define WH_SLAB_SHIFT 6 /* a slab of small slots has 64 */
 #define WH_SLAB_SMALL_SIZE 2048 /* bytes of a small slot; a head that needs more gets a slab of its own */
+
+/* header sections seen before: number n is the one at place (n - 1) % PLACES */
+#define WH_HEAD_CACHE_PLACES 16 /* how many are kept */
 
 /* events: four uint32 each: kind | flags << 8, slot, a, b */
 #define WH_EVENT_REQUEST 1 /* a request's head is in its slot */

@@ -17,6 +17,7 @@
 #include "http/content_length.h"
 #include "http/field_list.h"
 #include "http/head.h"
+#include "http/head_cache.h"
 #include "http/host.h"
 #include "http/http1_session.h"
 #include "http/method.h"
@@ -31,6 +32,7 @@
 struct wh_http1_shared {
   llhttp_settings_t settings;
   llhttp_t states[2]; /* the parser behind the request line, for HTTP/1.0 and 1.1 */
+  wh_head_cache heads;
 };
 
 /* --- sessions --- */
@@ -63,7 +65,7 @@ int wh_http1_prepare(wh_http_service *service) {
 }
 
 wh_http1 *wh_http1_open(wh_http_service *service, void *connection, uint64_t number,
-                        uint32_t *requests) {
+                        uint32_t *requests, uint8_t *head_hint) {
   wh_http1 *session = service->free_http1;
   if (session != NULL) {
     service->free_http1 = (wh_http1 *)session->connection;
@@ -76,6 +78,7 @@ wh_http1 *wh_http1_open(wh_http_service *service, void *connection, uint64_t num
   session->connection = connection;
   session->number = number;
   session->requests = requests;
+  session->head_hint = head_hint;
   return session;
 }
 
@@ -344,10 +347,37 @@ static size_t receive_line(wh_http1 *session, const uint8_t *data, size_t length
   return (size_t)(start - data) + piece;
 }
 
-static void finish_head(wh_http1 *session);
+static void finish_head(wh_http1 *session, const wh_cached_head *cached);
+
+/*
+ * Takes header lines that were seen before, if these are. Returns how many bytes they are, 0 if not.
+ * They must stand right behind the request line, which is still where it was received.
+ */
+static size_t receive_cached(wh_http1 *session, const uint8_t *data, size_t length) {
+  const wh_exchange *exchange = session->parsing;
+  if (session->raw_used != 0 || exchange->minor_version == 0 ||
+      exchange->slot[WH_SLOT_TARGET_FORM] != WH_TARGET_ORIGIN) {
+    return 0;
+  }
+  const wh_cached_head *cached =
+      wh_head_cache_find(&session->service->http1->heads, session->head_hint, data, length);
+  if (cached == NULL) return 0;
+  size_t line = session->fields_start;
+  if (ensure_room(session, line + cached->length, cached->fields) != WH_OK) return 0;
+  session->fields = cached->fields;
+  if (store_raw(session, session->chunk_start, line + cached->length) != WH_OK) {
+    refuse(session, WH_REFUSED_NO_MEMORY, 503);
+    return length;
+  }
+  wh_head_cache_apply(cached, session->parsing, WH_SLOT_DATA + line);
+  finish_head(session, cached);
+  return cached->length;
+}
 
 /* The header lines, or as much of them as is there. Returns how many of the bytes it took. */
 static size_t receive_fields(wh_http1 *session, const uint8_t *data, size_t length) {
+  size_t known = receive_cached(session, data, length);
+  if (known > 0) return known;
   uint32_t limit = session->service->limits.headers_total_size;
   /* Header bytes before this round: what the slot has behind the request line. */
   size_t before =
@@ -377,7 +407,7 @@ static size_t receive_fields(wh_http1 *session, const uint8_t *data, size_t leng
       refuse(session, WH_REFUSED_HEADER, 400); /* llhttp lets a bare LF be the empty line */
       return length;
     }
-    finish_head(session);
+    finish_head(session, NULL);
     return (size_t)(end - data);
   }
   if (session->fields >= session->service->limits.header_count && error == HPE_USER) {
@@ -447,9 +477,20 @@ static void start_exchange(wh_http1 *session) {
   }
 }
 
-/* llhttp has read the last header line. */
-static void finish_head(wh_http1 *session) {
+/* Remembers header lines that mean the same behind any other request line. */
+static uint32_t note_head(wh_http1 *session, size_t section, const wh_head_facts *facts) {
+  const wh_exchange *exchange = session->parsing;
+  if (exchange->minor_version == 0 || exchange->slot[WH_SLOT_TARGET_FORM] != WH_TARGET_ORIGIN) {
+    return 0;
+  }
+  return wh_head_cache_note(&session->service->http1->heads, session->head_hint, exchange,
+                            WH_SLOT_DATA + session->fields_start, section, session->fields, facts);
+}
+
+/* All header lines are in the slot: parsed by llhttp, or known. */
+static void finish_head(wh_http1 *session, const wh_cached_head *cached) {
   wh_exchange *exchange = session->parsing;
+  size_t section = session->raw_used - session->fields_start; /* before a decoded path follows */
   uint32_t path_length = wh_slot_get32(exchange, WH_SLOT_PATH_LENGTH);
   wh_slot_set32(exchange, WH_SLOT_HEADER_COUNT, session->fields);
   if (exchange->slot[WH_SLOT_TARGET_FLAGS] != 0) {
@@ -474,11 +515,19 @@ static void finish_head(wh_http1 *session) {
     session->raw_used += size;
   }
   wh_head_facts facts;
-  wh_refusal reason = wh_head_check(exchange, session->fields, &facts);
-  if (reason != 0) {
-    refuse(session, reason, facts.status);
-    return;
+  uint32_t id;
+  if (cached != NULL) {
+    facts = cached->facts;
+    id = cached->id;
+  } else {
+    wh_refusal reason = wh_head_check(exchange, session->fields, &facts);
+    if (reason != 0) {
+      refuse(session, reason, facts.status);
+      return;
+    }
+    id = note_head(session, section, &facts);
   }
+  wh_slot_set32(exchange, WH_SLOT_HEAD_ID, id);
   int keep_alive = exchange->minor_version ? !(facts.connection & WH_CONNECTION_CLOSE)
                                            : (facts.connection & WH_CONNECTION_KEEP_ALIVE) &&
                                                  !(facts.connection & WH_CONNECTION_CLOSE);
@@ -674,8 +723,10 @@ static void receive_end(wh_http1 *session) {
     }
     session->over = 1;
     /* Of a drained request the answer may still be on its way. */
-    if (session->draining) service->transport->finish(session->connection, 0);
-    else service->transport->close(session->connection, 0);
+    if (session->draining)
+      service->transport->finish(session->connection, 0);
+    else
+      service->transport->close(session->connection, 0);
     return;
   }
   if (session->state == STATE_WAIT || session->rest_length > 0) return; /* complete requests wait */

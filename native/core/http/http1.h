@@ -32,9 +32,9 @@ int wh_http1_prepare(wh_http_service *service);
 /* Frees them, and the sessions that the service keeps. All connections must be gone. */
 void wh_http1_unprepare(wh_http_service *service);
 
-/* A session for a connection; `number` and `*requests` are the connection's. NULL: no memory. */
+/* A session for a connection; `number`, `*requests` and `*head_hint` are its. NULL: no memory. */
 wh_http1 *wh_http1_open(wh_http_service *service, void *connection, uint64_t number,
-                        uint32_t *requests);
+                        uint32_t *requests, uint8_t *head_hint);
 /* The connection is gone, or the session idle: exchanges that still run are told and cut loose. */
 void wh_http1_close(wh_http1 *session);
 

@@ -22,6 +22,7 @@ struct wh_http1 {
   void *connection;
   uint64_t number;
   uint32_t *requests;
+  uint8_t *head_hint; /* the connection's, for the cache of header sections */
   wh_exchange *first, *last; /* dispatched and not answered, in order */
   wh_exchange *parsing;      /* whose head or body is being received */
   size_t running;            /* exchanges from first to last */

@@ -67,6 +67,7 @@ struct wh_connection {
   uint64_t number;                /* unique in the outbox */
   uint32_t requests;              /* the owner's count */
   wh_address peer;
+  uint8_t owner_hint;       /* the owner's */
   uint8_t owner_phase;      /* the owner's */
   uint8_t owner_listed : 1; /* is on the owner's list */
   uint8_t todo : 1;         /* is on the list */

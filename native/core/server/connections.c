@@ -45,8 +45,10 @@ static void on_timer(wh_timer *timer) {
 
 static void start_timer(wh_server *server, wh_connection *connection, int64_t timeout) {
   wh_timers *timers = wh_loop_timers(server->loop);
-  if (timeout == WH_UNLIMITED) wh_timer_cancel(timers, &connection->timer);
-  else wh_timer_set(timers, &connection->timer, wh_loop_now(server->loop) + (uint64_t)timeout);
+  if (timeout == WH_UNLIMITED)
+    wh_timer_cancel(timers, &connection->timer);
+  else
+    wh_timer_set(timers, &connection->timer, wh_loop_now(server->loop) + (uint64_t)timeout);
 }
 
 /* Sets the timer for what the connection is doing now; the time of a phase counts from its start. */
@@ -122,8 +124,8 @@ static void on_data(wh_connection *connection, uint8_t *data, size_t length) {
       wh_connection_finish(connection, 0);
       return;
     }
-    session =
-        wh_http1_open(&server->service, connection, connection->number, &connection->requests);
+    session = wh_http1_open(&server->service, connection, connection->number, &connection->requests,
+                            &connection->owner_hint);
     if (session == NULL) {
       wh_connection_close(connection, 1);
       return;
