@@ -74,7 +74,7 @@ async function begin(options) {
       slices: options.slices,
       warmUpSeconds: options.warmUp,
       load: options.tool,
-      idleServersStopped: options.stop,
+      waitingServersStopped: options.stop,
     },
     servers: [],
     scenarios: [],

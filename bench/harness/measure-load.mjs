@@ -15,6 +15,8 @@ const repeatsPerSlice = 2;
 const patience = 4_000;
 /** Milliseconds over which the CPU of an idle server is measured. */
 const idleWindow = 600;
+/** Cores that an idle server may use without being stopped while others are measured. */
+const restlessLimit = 0.02;
 /** Share of requests that may fail in transit, such as those under way when a slice ends. */
 const failureLimit = 0.001;
 
@@ -26,7 +28,7 @@ const failureLimit = 0.001;
  * @property {number} warmUp Seconds.
  * @property {import('../load/index.mjs').LoadTool} tool
  * @property {import('./speed.mjs').SpeedMeter} speed
- * @property {boolean} stop Whether servers that wait for their turn are stopped.
+ * @property {'auto' | 'all' | 'none'} stop Which servers are stopped while they wait for their turn.
  * @property {(text: string) => void} progress
  */
 
@@ -88,7 +90,7 @@ class Run {
       await bench.tool.run(scenario, this.#target(this.#server, seconds));
       await this.#server.settle();
       this.#idleCpu = await this.#server.idleCpu(idleWindow);
-      if (bench.stop) await this.#server.pause();
+      await this.#rest(this.#server);
     } catch (error) {
       await this.#fail(error);
     }
@@ -165,7 +167,7 @@ class Run {
    */
   async #measure(server) {
     const { bench, scenario } = this;
-    if (bench.stop) await server.resume();
+    await server.resume();
     const speedNow = bench.speed.watch();
     const finish = watch(() => server.cpu());
     const loading = bench.tool.run(scenario, this.#target(server, sliceSeconds));
@@ -175,7 +177,7 @@ class Run {
     const seen = finish();
     if (!server.alive) throw new Error(`it ended under load: ${server.lastWords()}`);
     const rss = server.rss();
-    if (bench.stop) await server.pause();
+    await this.#rest(server);
     this.#check(load);
     const slice = {
       cpu: seen.server / 1000 / load.requests,
@@ -205,6 +207,18 @@ class Run {
   /** @param {import('../types.mjs').Slice} slice */
   #isNoisy({ foreign, speed }) {
     return foreign > foreignLimit || this.bench.speed.isSlow(speed);
+  }
+
+  /**
+   * Lets a server wait for its turn, in which it must not disturb others.
+   *
+   * @param {import('./server.mjs').MeasuredServer} server
+   */
+  async #rest(server) {
+    const { stop } = this.bench;
+    const restless = stop === 'all' || (stop === 'auto' && this.#idleCpu > restlessLimit);
+    if (restless) await server.pause();
+    else await server.settle();
   }
 
   /**

@@ -10,7 +10,8 @@ export const usage = `npm run bench -- [options]
   --slices N              one-second slices per server and scenario (default 10)
   --warm-up SECONDS       load before the first slice (default 2)
   --tool wrk|h2load       load generator (default wrk; h2load has no percentiles)
-  --no-stop               do not SIGSTOP the servers that are not being measured
+  --stop auto|all|none    which servers to SIGSTOP while others are measured (default auto: those
+                          that use CPU although nobody asks them anything)
   --json FILE             where to write the figures    (default bench/.work/last.json)
   --svg FILE              where to write the picture    (default bench/.work/last.svg)
   --html FILE             where to write the page       (default bench/.work/last.html)
@@ -26,7 +27,7 @@ export const usage = `npm run bench -- [options]
  * @property {number} slices
  * @property {number} warmUp Seconds.
  * @property {'wrk' | 'h2load'} tool
- * @property {boolean} stop Whether idle servers are stopped by SIGSTOP.
+ * @property {'auto' | 'all' | 'none'} stop Which waiting servers are stopped by SIGSTOP.
  * @property {string | undefined} json
  * @property {string | undefined} svg
  * @property {string | undefined} html
@@ -50,7 +51,7 @@ export function readOptions(args) {
       slices: { type: 'string', default: '10' },
       'warm-up': { type: 'string', default: '2' },
       tool: { type: 'string', default: 'wrk' },
-      'no-stop': { type: 'boolean', default: false },
+      stop: { type: 'string', default: 'auto' },
       json: { type: 'string' },
       svg: { type: 'string' },
       html: { type: 'string' },
@@ -63,13 +64,16 @@ export function readOptions(args) {
   if (values.tool !== 'wrk' && values.tool !== 'h2load') {
     throw new Error(`--tool is wrk or h2load, not ${values.tool}`);
   }
+  if (values.stop !== 'auto' && values.stop !== 'all' && values.stop !== 'none') {
+    throw new Error(`--stop is auto, all or none, not ${values.stop}`);
+  }
   return {
     scenarios: names(values.scenario),
     peers: names(values.peers),
     slices: number('--slices', values.slices, 1, 1000, true),
     warmUp: number('--warm-up', values['warm-up'], 1, 60, true),
     tool: values.tool,
-    stop: !values['no-stop'],
+    stop: values.stop,
     json: values.json,
     svg: values.svg,
     html: values.html,

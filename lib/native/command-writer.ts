@@ -17,6 +17,17 @@ const LOOP_UP_TO = 24;
 /** The most bytes of UTF-8 for one UTF-16 unit. */
 const UTF8_MAX = 3;
 
+/** The language's own getter: an object may have another `byteLength`, which lies. */
+const byteLengthGetter = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype) as object,
+  'byteLength',
+)?.get as (this: Uint8Array) => number;
+
+/** The number of bytes. Throws TypeError where it is no typed array. */
+export function byteLengthOf(bytes: Uint8Array): number {
+  return byteLengthGetter.call(bytes);
+}
+
 export class CommandWriter {
   private readonly bytes: RawBuffer;
   private readonly words: Uint32Array;
@@ -71,7 +82,7 @@ export class CommandWriter {
       this.control[Control.COMMAND_LENGTH] = (position + written + 3) & ~3;
       return at >> 2;
     }
-    const length = body.byteLength;
+    const length = byteLengthOf(body);
     if (length >= PIN_FROM && !this.closed) {
       const pinned = this.lane.pin(body);
       const at = this.reserve(HEAD_BYTES + headLength);

@@ -69,6 +69,11 @@ export class NativeRequestBody {
     if ((slot.flags() & RequestFlag.HAS_BODY) === 0) this.complete = true;
   }
 
+  /** Whether more of it is to come. */
+  get isOpen(): boolean {
+    return !this.complete && this.error === undefined;
+  }
+
   /** A piece has come, in the arena. */
   push(offset: number, length: number): void {
     const arena = this.slot.host.arena;

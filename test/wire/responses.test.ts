@@ -3,7 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import type { HttpContext } from '../../lib/http/http-context.js';
 import { deferred } from '../support/until.js';
+import { captureErrors } from '../support/quiet-console.js';
 import { startServer } from '../support/wire-server.js';
+
+captureErrors();
 
 type Act = (context: HttpContext) => void | Promise<void>;
 

@@ -43,6 +43,8 @@ class RareState {
   starting: ResponseCallback[] | undefined = undefined;
   /** Settles when those that were running have run. */
   pending: Promise<void> | undefined = undefined;
+  /** Settles `pending` before its time. */
+  giveUp: (() => void) | undefined = undefined;
   completed: ResponseCallback[] | undefined = undefined;
   /** Bytes still to come of the declared Content-Length; -1 where none is declared. */
   lengthLeft = -1;
@@ -184,15 +186,17 @@ export class WindhoverExchange
   send(body: Uint8Array | string, contentType: string | undefined): void | Promise<void> {
     this.ensureOpen();
     if (this.hasStarted) throw responseStarted('The head');
-    const waiting = this.rareState === undefined ? undefined : this.runStarting(this.rareState);
-    if (waiting !== undefined) {
-      return noticed(
-        waiting.then(() => {
-          this.ensureOpen();
-          if (this.hasStarted) throw responseStarted('The head');
-          this.sendNow(body, contentType);
-        }),
-      );
+    if (this.rareState !== undefined) {
+      const waiting = this.runStarting(this.rareState);
+      if (waiting !== undefined) {
+        return noticed(
+          waiting.then(() => {
+            this.sendUnlessStarted(body, contentType);
+          }),
+        );
+      }
+      this.sendUnlessStarted(body, contentType); // what ran may have answered
+      return undefined;
     }
     this.sendNow(body, contentType);
     return undefined;
@@ -278,10 +282,12 @@ export class WindhoverExchange
 
   onAborted(status: number): void {
     this.aborted = true;
-    this.rare().abortStatus = status;
+    const rare = this.rare();
+    rare.abortStatus = status;
+    rare.giveUp?.();
     this.request?.onAborted(status);
     this.onRoom();
-    this.rareState?.controller?.abort();
+    rare.controller?.abort();
   }
 
   onRoom(): void {
@@ -330,6 +336,7 @@ export class WindhoverExchange
     if (this.over) return;
     this.over = true;
     this.headerMap?._dispose();
+    this.request?.onReleased();
     const commands = this.slot.host.commands;
     if (this.lastPlace >= 0 && this.lastEpoch === commands.epoch) {
       commands.addFlag(this.lastPlace, CommandFlag.RELEASE);
@@ -348,6 +355,12 @@ export class WindhoverExchange
   private ensureOpen(): void {
     if (this.over) throw contextDisposed();
     if (this.endOrdered) throw responseEnded();
+  }
+
+  private sendUnlessStarted(body: Uint8Array | string, contentType: string | undefined): void {
+    this.ensureOpen();
+    if (this.hasStarted) throw responseStarted('The head');
+    this.sendNow(body, contentType);
   }
 
   private sendNow(body: Uint8Array | string, contentType: string | undefined): void {
@@ -476,7 +489,13 @@ export class WindhoverExchange
     rare.starting = undefined;
     for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) {
       const result = callback();
-      if (result !== undefined) return (rare.pending = runStartingAfter(result, callbacks));
+      if (result !== undefined) {
+        // A callback that waits for what waits for it must not hold the request for ever.
+        return (rare.pending = new Promise((resolve, reject) => {
+          rare.giveUp = resolve;
+          runStartingAfter(result, callbacks).then(resolve, reject);
+        }));
+      }
     }
     return undefined;
   }

@@ -5,7 +5,7 @@ import type {
   HttpRequestFeature,
   RequestBodySource,
 } from '../../features/http-features.js';
-import { BadHttpRequestError, WindhoverError } from '../../http/errors.js';
+import { BadHttpRequestError, contextDisposed, WindhoverError } from '../../http/errors.js';
 import { RequestFlag } from '../../native/generated/shared-layout.js';
 import { copyBytes, NativeRequestBody } from '../../native/request-body.js';
 import type { Slot } from '../../native/slot.js';
@@ -122,10 +122,16 @@ export class RequestFeature
     this.nativeBody?.fail(bodyError(status));
   }
 
+  /** The request is over: who still waits for the body is told so. */
+  onReleased(): void {
+    if (this.nativeBody?.isOpen === true) this.nativeBody.fail(contextDisposed());
+  }
+
   private pieces(): NativeRequestBody {
+    const slot = this.slot();
     this.saveBody();
     if (this.nativeBody === undefined) {
-      this.nativeBody = new NativeRequestBody(this.slot(), this.exchange.generation);
+      this.nativeBody = new NativeRequestBody(slot, this.exchange.generation);
       if (this.exchange.aborted) this.nativeBody.fail(bodyError(this.exchange.abortStatus));
     }
     return this.nativeBody;

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { codedRangeError, codedTypeError } from '../../http/errors.js';
 import type { HeaderMap } from '../../http/header-map.js';
 import { normalizeHeaderValue } from '../../http/header-map.js';
+import { byteLengthOf } from '../../native/command-writer.js';
 import { CommandFlag, ContentType } from '../../native/generated/shared-layout.js';
 
 /** The most that a head can have (characters): it has to fit into memory shared with the core. */
@@ -22,7 +23,7 @@ export interface ComposedHead {
 
 /** The number of bytes that a body takes; text goes out as UTF-8. */
 export function byteLength(data: string | Uint8Array): number {
-  return typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength;
+  return typeof data === 'string' ? Buffer.byteLength(data) : byteLengthOf(data);
 }
 
 /** The command flag of a content type that the core has ready; -1 for any other. */

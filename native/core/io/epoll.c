@@ -1,5 +1,10 @@
 /*
- * The loop on Linux: epoll, level-triggered, with an eventfd for wake-ups.
+ * The loop on Linux: epoll, with an eventfd for wake-ups.
+ *
+ * Streams are watched edge-triggered: a level-triggered stream is asked a second time, at the next
+ * wait, whether there is more. A read that did not fill its buffer has taken all there was, and a
+ * write that was not taken whole has filled the system's, so what comes after them is a new edge; a
+ * read that did fill its buffer asks for one by arming the stream anew.
  *
  * A turn fetches what is ready once and then serves it handle by handle; it can be left in the middle
  * (wh_loop_pause) when a batch is full, and goes on from there at the next call. A handle that is
@@ -127,10 +132,12 @@ static void strike(wh_loop *loop, const wh_handle *handle) {
   }
 }
 
-static int set_interest(wh_loop *loop, wh_handle *handle, unsigned interest) {
-  if (handle->known && handle->interest == interest) return WH_OK;
+/* Tells the system, which reports at once what is ready already. */
+static int arm(wh_loop *loop, wh_handle *handle, unsigned interest) {
   struct epoll_event event = {
-      .events = (interest & WH_READ ? EPOLLIN : 0U) | (interest & WH_WRITE ? EPOLLOUT : 0U),
+      .events = (interest & WH_READ ? EPOLLIN | EPOLLRDHUP : 0U) |
+                (interest & WH_WRITE ? EPOLLOUT : 0U) |
+                (handle->kind == KIND_STREAM ? EPOLLET : 0U),
       .data.ptr = handle,
   };
   int operation = handle->known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
@@ -138,6 +145,10 @@ static int set_interest(wh_loop *loop, wh_handle *handle, unsigned interest) {
   handle->known = 1;
   handle->interest = (uint8_t)interest;
   return WH_OK;
+}
+
+static int set_interest(wh_loop *loop, wh_handle *handle, unsigned interest) {
+  return handle->known && handle->interest == interest ? WH_OK : arm(loop, handle, interest);
 }
 
 /*
@@ -169,7 +180,7 @@ int wh_stream_want(wh_stream *stream, unsigned interest) {
   return set_interest(stream->loop, &stream->handle, interest);
 }
 
-/* 1: bytes or an end of file were handed over. 0: nothing there. The stream may be gone after. */
+/* 1: bytes or an end of file were handed over. 0: nothing there, or broken. */
 static int read_once(wh_stream *stream) {
   wh_loop *loop = stream->loop;
   uint8_t *data = loop->arena + loop->arena_used;
@@ -182,7 +193,7 @@ static int read_once(wh_stream *stream) {
   if (length < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
     stream->events->on_broken(stream, wh_error_from_errno(errno));
-    return 1;
+    return 0;
   }
   if (length == 0) {
     stream->handle.eof = 1;
@@ -192,6 +203,14 @@ static int read_once(wh_stream *stream) {
         stream->events->on_broken(stream, error);
         return 1;
       }
+    }
+  }
+  if ((size_t)length == room && stream->handle.known) {
+    /* There may be more, which is no new edge. */
+    int error = arm(loop, &stream->handle, stream->handle.interest);
+    if (error != WH_OK) {
+      stream->events->on_broken(stream, error);
+      return 1;
     }
   }
   stream->events->on_read(stream, data, (size_t)length);
@@ -308,6 +327,17 @@ static void serve(wh_loop *loop, const struct epoll_event *event) {
     }
     if (ready & EPOLLIN && handle->interest & WH_READ) {
       read_once(stream);
+      /* The end, or an error, that came along with the bytes is no new edge either. */
+      while (ready & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) && event->data.ptr != NULL &&
+             !handle->eof && handle->fd >= 0 && handle->interest & WH_READ) {
+        if (arena_is_full(loop)) {
+          if (arm(loop, handle, handle->interest) != WH_OK) {
+            stream->events->on_broken(stream, WH_ERR_SYSTEM);
+          }
+          break;
+        }
+        if (!read_once(stream)) break;
+      }
     } else if (ready & (EPOLLERR | EPOLLHUP)) {
       stream->events->on_broken(stream, WH_ERR_CLOSED);
     }

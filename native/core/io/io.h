@@ -6,7 +6,7 @@
  * a stream whose writes were refused has room again. That is what makes one shared receive buffer per
  * loop possible, and it is a contract that every backend can keep:
  *
- *   read     epoll: level-triggered EPOLLIN, then one recv. kqueue: EVFILT_READ, the same. IOCP: a
+ *   read     epoll: EPOLLIN, then one recv. kqueue: EVFILT_READ, the same. IOCP: a
  *            WSARecv of zero bytes completes when there is something to read, then the same recv.
  *   write    wh_stream_write takes what the system takes now. What it did not take stays with the
  *            caller, who asks for WH_WRITE and gets on_room. epoll: EPOLLOUT. kqueue: EVFILT_WRITE.
