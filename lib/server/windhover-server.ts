@@ -169,8 +169,8 @@ export class WindhoverServer implements Server {
     const timer = hasLimit ? setTimeout(this.endWait, SHUTDOWN_TIMEOUT) : undefined;
     await Promise.race([drained.then(() => runner.whenIdle()), waitEnded]);
     clearTimeout(timer);
-    this.lastMetrics = this.metrics();
     native.abort();
+    this.lastMetrics = this.metrics();
     native.close();
     this.native = undefined;
   }

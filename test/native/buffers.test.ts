@@ -30,6 +30,13 @@ const FATES: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
   },
 };
 
+/** What Node has, and its types have not. */
+interface WithWebAssembly {
+  readonly WebAssembly: {
+    readonly Memory: new (options: { initial: number }) => { readonly buffer: ArrayBuffer };
+  };
+}
+
 /** Memory of a size, which may be resizable where this Node has that. */
 function allocate(size: number): Uint8Array {
   const Resizable = ArrayBuffer as unknown as new (
@@ -86,7 +93,9 @@ test.serial('memory of every kind is sent', async (t) => {
     'a SharedArrayBuffer': () => new Uint8Array(new SharedArrayBuffer(size)).fill(120),
     'a resizable ArrayBuffer': () => allocate(size),
     'WebAssembly memory': () =>
-      new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer).fill(120),
+      new Uint8Array(
+        new (globalThis as unknown as WithWebAssembly).WebAssembly.Memory({ initial: 1 }).buffer,
+      ).fill(120),
     'a subclass': () => new (class extends Uint8Array {})(size).fill(120),
     nothing: () => new Uint8Array(0),
   };
