@@ -146,6 +146,17 @@ export class RawClient {
     return this.answer(method);
   }
 
+  /** The next so many bytes. */
+  async bytes(count: number): Promise<Buffer> {
+    while (this.end - this.start < count) {
+      if (this.ending !== undefined) throw new Error('the connection has ended');
+      await this.change();
+    }
+    const bytes = this.peek().subarray(0, count);
+    this.start += count;
+    return bytes;
+  }
+
   /** All that still comes. */
   async rest(): Promise<Buffer> {
     await this.closed;

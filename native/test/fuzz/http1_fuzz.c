@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "http/http1_session.h"
 #include "server/server_internal.h"
 
 #define MUST(condition)                                               \
@@ -68,6 +69,7 @@ enum step {
 typedef struct request {
   uint32_t slot, generation;
   int open, head_only, complete, aborted, chunked, room, ended;
+  int may_close; /* its answer may end the connection though others follow */
   uint64_t length, received, content_length;
 } request;
 
@@ -92,7 +94,8 @@ static uint32_t *events, *control;
 static wh_http1 *session;
 static uint32_t requests_of_connection;
 static uint8_t head_hint;
-static int finished, closed, reset, full, room_asked, gone, reserve_fails, told_end;
+static int finished, closed, full, room_asked, gone, reserve_fails, told_end;
+static int sent_after_stop, refused_in_place;
 static uint8_t *reserved;
 static size_t reserved_size;
 static output out;
@@ -122,7 +125,7 @@ static uint8_t *fake_reserve(void *connection, size_t size) {
   MUST(!finished || closed); /* nothing is written behind the end */
   if (reserve_fails) {
     reserve_fails = 0;
-    closed = reset = 1;
+    closed = 1;
     return NULL;
   }
   reserved = malloc(size == 0 ? 1 : size); /* exactly, so that any byte more is seen */
@@ -180,7 +183,7 @@ static void fake_finish(void *connection, int linger) {
 }
 static void fake_close(void *connection, int with_reset) {
   (void)connection;
-  if (!closed) reset = with_reset;
+  (void)with_reset;
   closed = 1;
 }
 
@@ -267,6 +270,8 @@ static void take_request(uint32_t slot) {
   r->open = 1;
   uint16_t flags;
   memcpy(&flags, memory + WH_SLOT_FLAGS, sizeof flags);
+  r->may_close = memory[WH_SLOT_VERSION] == 10 || !(flags & WH_REQUEST_FLAG_KEEP_ALIVE) ||
+                 flags & WH_REQUEST_FLAG_EXPECT_CONTINUE;
   r->head_only = (flags & WH_REQUEST_FLAG_HEAD_METHOD) != 0;
   r->chunked = (flags & WH_REQUEST_FLAG_CHUNKED) != 0;
   r->content_length = word_at(memory, WH_SLOT_CONTENT_LENGTH_LOW) |
@@ -330,6 +335,7 @@ static void take_event(const uint32_t *event) {
   case WH_EVENT_ABORTED:
     MUST(!r->aborted);
     r->aborted = 1;
+    if (event[2] != 0) refused_in_place = 1;
     if (auto_answer) {
       command(WH_COMMAND_RELEASE, 0, r, 0, NULL, NULL, 0, 0, 0);
       r->open = 0;
@@ -417,12 +423,29 @@ static void settle(unsigned options) {
     }
     batch();
   }
+  if (session != NULL && !closed && !finished) {
+    /* Who waits for room to write has heard of it. */
+    MUST(full || session->first == NULL || !session->first->room_wanted);
+  }
   if (session != NULL && !closed && !finished && wh_http1_phase_of(session) == WH_HTTP1_IDLE) {
     if (server->stopping) finished = 1;
     if (!(options & OPTION_KEEP_SESSION) || told_end || finished) let_go();
   }
   if (closed) let_go();
   batch();
+}
+
+/* The exchange that came last, if it still runs. */
+static const wh_exchange *last_exchange(void) {
+  if (request_count == 0) return NULL;
+  const request *r = &requests[request_count - 1];
+  const wh_exchange *exchange = wh_exchange_find(server->pool, r->slot, r->generation);
+  return exchange == NULL || exchange->owner == NULL ? NULL : exchange;
+}
+
+static uint64_t body_faults(void) {
+  const uint64_t *refusals = server->service.refusals;
+  return refusals[WH_REFUSED_CHUNK];
 }
 
 /* Bytes arrive. Alone in a batch they stand at the very end of the arena, so that reading on is seen. */
@@ -444,7 +467,14 @@ static void deliver(const uint8_t *bytes, size_t length, int more, unsigned opti
   }
   if (session == NULL || closed || finished) return;
   memcpy(at, bytes, length);
+  if (server->stopping) sent_after_stop = 1;
+  const wh_exchange *last = last_exchange();
+  uint64_t faults = body_faults();
+  size_t written = out.length;
+  int draining = session->draining;
   wh_http1_receive(session, at, length);
+  /* A fault in a body whose request has its answer brings no second answer. */
+  if (draining && body_faults() != faults && last_exchange() == last) MUST(out.length == written);
   if (!more) settle(options);
 }
 
@@ -493,7 +523,7 @@ static void rare(uint8_t argument, unsigned options) {
   case 3: full = 1; break;
   case 4: full = 0; break;
   case 5: reserve_fails = 1; break;
-  case 6: closed = reset = 1; break; /* the client is gone */
+  case 6: closed = 1; break; /* the client is gone */
   case 7: wh_server_commit(server); break;
   default: settle(options); break;
   }
@@ -509,7 +539,10 @@ static void order(unsigned step, uint8_t argument) {
   size_t length = high & 4 ? 20000 : high;
   if (step == STEP_RESPOND || step == STEP_RESPOND_PINNED || step == STEP_START) {
     if (high & 8) flags |= WH_COMMAND_FLAG_WANT_ENDED;
-    if (high == 31) flags |= WH_COMMAND_FLAG_CLOSE;
+    if (high & 16 && (step != STEP_START || high & 2)) {
+      flags |= WH_COMMAND_FLAG_CLOSE;
+      r->may_close = 1;
+    }
   }
   unsigned status = statuses[high & 7];
   uint32_t pinned = 0;
@@ -610,7 +643,7 @@ static size_t read_answer(const uint8_t *at, size_t left, int to_head, int *stat
 static void check_output(void) {
   size_t place = 0;
   long next = 0;
-  int last = 0;
+  int last = 0, refused = 0;
   add(&out, "", 1); /* a NUL behind it, for strtoul */
   out.length--;
   while (place < out.length) {
@@ -627,13 +660,19 @@ static void check_output(void) {
     if (status < 200) continue;
     if (id < 0) {
       MUST(status >= 400 && closes); /* a refusal */
-      MUST(place == out.length);
-      return;
+      last = refused = 1;
+      continue;
     }
     MUST(id == next && (size_t)id < request_count); /* each once, in order */
     next++;
     last = closes;
+    /* That the client has ended its side, or the server stops, cuts off nobody who was there before. */
+    if (closes && !sent_after_stop && (size_t)next < request_count) MUST(requests[id].may_close);
   }
+  if (closed) return;
+  if (refused_in_place) MUST(refused);
+  if (last) return;
+  MUST((size_t)next == request_count); /* none is forgotten */
 }
 
 /* --- runs --- */
@@ -667,7 +706,8 @@ static void begin(unsigned options) {
   control = lane->control;
   session = NULL;
   requests_of_connection = 0;
-  finished = closed = reset = full = room_asked = gone = reserve_fails = told_end = 0;
+  finished = closed = full = room_asked = gone = reserve_fails = told_end = 0;
+  sent_after_stop = refused_in_place = 0;
   out.length = trace.length = request_count = pin_count = tight_used = 0;
   auto_answer = 0;
   server->stopping = server->service.stopping = 0;

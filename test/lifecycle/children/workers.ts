@@ -97,6 +97,7 @@ const kinds: Readonly<Record<string, () => Promise<void>>> = {
       const { worker, port } = await startWorker();
       const clients = await burden(port);
       await worker.terminate();
+      for (const client of clients) client.resume(); // who does not read hears of nothing
       const endings = await Promise.all(
         clients.map((client) => within(client.closed, 'the end of a connection')),
       );
