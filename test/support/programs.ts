@@ -20,28 +20,23 @@ export function findProgram(...names: readonly string[]): string | undefined {
   return undefined;
 }
 
-/**
- * The path of a program, which is installed from the Debian package where it is missing and that can be
- * done. `undefined`, and a message, where it is not to be had.
- */
-export async function obtainProgram(
-  packageName: string,
-  ...names: readonly string[]
-): Promise<string | undefined> {
-  const found = findProgram(...names);
-  if (found !== undefined) return found;
-  if (process.getuid?.() === 0 && findProgram('apt-get') !== undefined) {
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    try {
-      await promisify(execFile)('apt-get', ['update', '-qq'], { env });
-      const install = ['install', '-y', '-qq', '--no-install-recommends', packageName];
-      await promisify(execFile)('apt-get', install, { env, maxBuffer: 1 << 26 });
-    } catch (error) {
-      console.log(`${packageName} could not be installed: ${String(error).slice(0, 200)}`);
-    }
+/** Whether this process may install Debian packages. */
+export function canInstall(): boolean {
+  return process.getuid?.() === 0 && findProgram('apt-get') !== undefined;
+}
+
+/** Installs a Debian package. Rejects where that cannot be done. */
+export async function installPackage(name: string): Promise<void> {
+  const options = {
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' },
+    maxBuffer: 1 << 26,
+  };
+  const run = promisify(execFile);
+  const install = ['install', '-y', '-q', '--no-install-recommends', name];
+  try {
+    await run('apt-get', install, options);
+  } catch {
+    await run('apt-get', ['update', '-q'], options); // the lists may be old or missing
+    await run('apt-get', install, options);
   }
-  const installed = findProgram(...names);
-  if (installed === undefined)
-    console.log(`${packageName} is not to be had: its tests are skipped`);
-  return installed;
 }

@@ -26,7 +26,7 @@ enum wh_scheme { WH_SCHEME_NONE = 0, WH_SCHEME_HTTP = 1, WH_SCHEME_HTTPS = 2 };
 enum wh_request_line_option {
   /*
    * Targets may hold the visible characters that RFC 3986 does not allow (" < > [ \ ] ^ ` { | },
-   * never "#"), and "%" without two hexadecimal digits.
+   * never "#"), and "%" without two hexadecimal digits. Queries may in any case: browsers send them.
    */
   WH_REQUEST_LINE_LENIENT = 1
 };

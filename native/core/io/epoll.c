@@ -30,7 +30,7 @@ enum { KIND_STREAM = 1, KIND_LISTENER, KIND_WAKE };
 
 #define EVENTS_PER_POLL 256 /* handles fetched at once */
 #define ACCEPTS_PER_TURN 64 /* connections taken from one listener before others have their turn */
-#define READ_SIZE (128U * 1024)   /* at most this much from one stream in one turn */
+#define READ_SIZE (64U * 1024)   /* at most this much from one stream in one turn */
 #define READ_MINIMUM (16U * 1024) /* with less than this left in the arena, the turn ends */
 #define ACCEPT_RETRY_MS 100       /* pause after the process ran out of descriptors */
 
