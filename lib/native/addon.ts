@@ -27,8 +27,8 @@ export interface LaneEndpoint {
 export interface LaneHandlers {
   /** Events `first` to `first + count - 1` are to be handled; returns when that has happened. */
   onBatch(first: number, count: number): void;
-  /** Slab `number` stands in this memory from now on. */
-  onSlab(number: number, memory: ArrayBuffer, slotSize: number): void;
+  /** Slab `number` stands in this memory from now on; in none where it is `undefined`. */
+  onSlab(number: number, memory: ArrayBuffer | undefined, slotSize: number): void;
   /** After `stop`: no connection is left. */
   onDrained(): void;
 }

@@ -18,6 +18,7 @@ const LOOP_UP_TO = 24;
 const UTF8_MAX = 3;
 
 /** The language's own getter: an object may have another `byteLength`, which lies. */
+// eslint-disable-next-line @typescript-eslint/unbound-method -- called with its receiver
 const byteLengthGetter = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype) as object,
   'byteLength',

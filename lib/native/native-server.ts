@@ -50,6 +50,10 @@ export class NativeServer implements SlotHost {
         this.handleBatch(first, count);
       },
       onSlab: (number, memory, slotSize) => {
+        if (memory === undefined) {
+          this.slabs[number] = []; // what comes of its last request finds nobody
+          return;
+        }
         const slab = new Slab(number, memory, slotSize, this.interned);
         this.slabs[number] = makeSlots(this, slab, memory.byteLength);
       },
@@ -112,7 +116,7 @@ export class NativeServer implements SlotHost {
       const number = events[at + 1];
       const slot = this.slabs[number >> SlabLayout.SHIFT][number & PLACES];
       if (events[at] === Event.REQUEST) this.handler.onRequest(slot);
-      else if (slot.running !== undefined) {
+      else if ((slot as Slot | undefined)?.running !== undefined) {
         this.handleOther(slot, events[at], events[at + 2], events[at + 3]);
       }
     }

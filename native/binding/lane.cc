@@ -151,6 +151,7 @@ void Lane::Flush() {
 void Lane::AfterTurn() {
   if (depth > 1 || closing || server == nullptr) return;
   driver.Schedule(wh_server_timeout(server));
+  if (!freed_slabs.empty()) ForgetSlabs();
   if (!watch_drained || wh_server_connections(server) > 0) return;
   watch_drained = false;
   napi_value function, self;
@@ -203,4 +204,24 @@ void Lane::FreeSlab(uint32_t number) {
   if (number >= slabs.size() || slabs[number].buffer == nullptr) return;
   napi_delete_reference(env, slabs[number].buffer);
   slabs[number] = Slab();
+  freed_slabs.push_back(number);
+}
+
+// Tells JavaScript, which holds the memory as well. Later than FreeSlab, where it may not run.
+void Lane::ForgetSlabs() {
+  std::vector<uint32_t> freed;
+  freed.swap(freed_slabs);
+  napi_value function, self, arguments[2];
+  if (napi_get_reference_value(env, on_slab, &function) != napi_ok ||
+      napi_get_reference_value(env, receiver, &self) != napi_ok ||
+      napi_get_undefined(env, &arguments[1]) != napi_ok) {
+    return;
+  }
+  for (uint32_t number : freed) {
+    if (slabs[number].buffer != nullptr) continue; // it is another one by now
+    if (napi_create_uint32(env, number, &arguments[0]) != napi_ok ||
+        napi_call_function(env, self, function, 2, arguments, nullptr) != napi_ok) {
+      return;
+    }
+  }
 }

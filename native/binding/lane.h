@@ -82,6 +82,7 @@ private:
   void Dispatch(uint32_t first, uint32_t count);
   uint8_t *AllocateSlab(uint32_t number, size_t size, size_t slot_size);
   void FreeSlab(uint32_t number);
+  void ForgetSlabs();
   uint8_t *Share(napi_value result, const char *name, size_t size);
 
   napi_async_context context = nullptr;
@@ -89,6 +90,7 @@ private:
   napi_ref on_batch = nullptr, on_slab = nullptr, on_drained = nullptr;
   napi_async_cleanup_hook_handle cleanup = nullptr;
   std::vector<napi_ref> shared;
+  std::vector<uint32_t> freed_slabs; // JavaScript does not know yet
   int references = 1;
   int depth = 0;
   bool closing = false;

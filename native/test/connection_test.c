@@ -78,12 +78,11 @@ static size_t pins_held(void) {
 
 typedef struct end {
   wh_connection *connection;
-  int peer;
   uint8_t *expected; /* what was written */
   size_t written, received;
   uint8_t *got; /* what our side received */
   size_t got_length;
-  int eof, rooms, lingering, closed, peer_ended;
+  int peer, eof, rooms, lingering, closed, peer_ended;
 } end;
 
 static end ends[MOST_ENDS];
@@ -247,11 +246,11 @@ static void writes_in_place(void **state) {
   uint8_t *out = wh_connection_reserve(e->connection, 5000);
   assert_non_null(out);
   memcpy(out, note(e, 10), 10);
-  wh_connection_commit(e->connection, 10); /* less than was asked for */
+  wh_connection_commit(e->connection, 10);            /* less than was asked for */
   out = wh_connection_reserve(e->connection, 200000); /* more than the outbox has */
   memcpy(out, note(e, 200000), 200000);
   wh_connection_commit(e->connection, 200000);
-  out = wh_connection_reserve(e->connection, 10);
+  assert_non_null(wh_connection_reserve(e->connection, 10));
   wh_connection_commit(e->connection, 0);
   append(e, 10);
   turn();

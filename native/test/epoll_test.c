@@ -156,6 +156,63 @@ static void reads_what_comes(void **state) {
   close_pair(&n);
 }
 
+/* More than one read takes, though the system tells of it once; with an end right behind it or without. */
+static void reads_all_of_much_that_came_at_once(void **state) {
+  (void)state;
+  static char block[150000];
+  for (int way = 0; way < 4; way++) {
+    noted n;
+    if (way < 2)
+      open_pair(&n);
+    else
+      open_tcp_pair(&n);
+    int large = 400000;
+    setsockopt(n.peer, SOL_SOCKET, SO_SNDBUF, &large, sizeof large);
+    setsockopt(n.stream.handle.fd, SOL_SOCKET, SO_RCVBUF, &large, sizeof large);
+    size_t sent = 0;
+    for (ssize_t more = 1; more > 0 && sent<sizeof block; sent += more> 0 ? (size_t)more : 0) {
+      more = send(n.peer, block, sizeof block - sent, MSG_NOSIGNAL);
+    }
+    if (way % 2) shutdown(n.peer, SHUT_WR);
+    wh_stream_want(&n.stream, WH_READ);
+    size_t turns = 0;
+    while (n.length < sent || n.ends < (size_t)(way % 2)) {
+      size_t before = n.length;
+      assert_true(wh_loop_poll(loop, 1000) > 0);
+      assert_true(n.length - before <= ARENA); /* no more in one turn */
+      turns++;
+    }
+    assert_in_range(turns, sent / ARENA, 1000);
+    assert_int_equal(n.length, sent);
+    assert_int_equal(wh_loop_poll(loop, 0), 0);
+    close_pair(&n);
+  }
+}
+
+/* What was there before it was wanted is told when it is. */
+static void tells_of_what_came_while_nobody_wanted_it(void **state) {
+  (void)state;
+  noted n;
+  open_pair(&n);
+  wh_stream_want(&n.stream, WH_READ);
+  wh_stream_want(&n.stream, 0);
+  say(&n, "a");
+  assert_int_equal(wh_loop_poll(loop, 0), 0);
+  wh_stream_want(&n.stream, WH_WRITE);
+  assert_int_equal(wh_loop_poll(loop, 1000), 1);
+  assert_int_equal(n.rooms, 1);
+  wh_stream_want(&n.stream, WH_READ | WH_WRITE);
+  assert_int_equal(wh_loop_poll(loop, 1000), 1);
+  assert_string_equal(n.text, "a");
+  shutdown(n.peer, SHUT_WR);
+  wh_stream_want(&n.stream, 0);
+  wh_loop_poll(loop, 0);
+  wh_stream_want(&n.stream, WH_READ);
+  assert_int_equal(wh_loop_poll(loop, 1000), 1);
+  assert_int_equal(n.ends, 1);
+  close_pair(&n);
+}
+
 static void tells_of_the_end_once(void **state) {
   (void)state;
   noted n;
@@ -207,7 +264,8 @@ static void tells_of_room(void **state) {
   wh_stream_want(&n.stream, WH_WRITE);
   assert_int_equal(wh_loop_poll(loop, 0), 0);
   assert_int_equal(n.rooms, 0);
-  while (recv(n.peer, block, sizeof block, 0) > 0) {}
+  while (recv(n.peer, block, sizeof block, 0) > 0) {
+  }
   assert_int_equal(wh_loop_poll(loop, 1000), 1);
   assert_int_equal(n.rooms, 1);
   assert_int_equal(wh_stream_writev(&n.stream, parts, 2), 20);
@@ -565,7 +623,8 @@ static void is_woken_by_other_threads(void **state) {
     turns++;
   } while (atomic_load(&woken) < WAKERS * WAKES);
   for (size_t i = 0; i < WAKERS; i++) pthread_join(threads[i], NULL);
-  while (wh_loop_poll(loop, 0) > 0) {}
+  while (wh_loop_poll(loop, 0) > 0) {
+  }
   assert_in_range(turns, 1, WAKERS * WAKES + 1);
 }
 
@@ -608,6 +667,8 @@ static void a_signal_ends_a_wait_and_is_no_error(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(reads_what_comes),
+      TEST(reads_all_of_much_that_came_at_once),
+      TEST(tells_of_what_came_while_nobody_wanted_it),
       TEST(tells_of_the_end_once),
       TEST(tells_of_a_reset),
       TEST(tells_of_room),

@@ -130,7 +130,8 @@ static void fill(wh_exchange *e, size_t used, size_t fields) {
 static void check(const wh_exchange *e, size_t used, size_t fields) {
   for (size_t i = WH_SLOT_DATA; i < used; i++) assert_int_equal(e->slot[i], (uint8_t)(i * 7));
   for (size_t i = 0; i < fields; i++) {
-    for (size_t n = 0; n < WH_FIELD_SIZE; n++) assert_int_equal(wh_slot_field(e, i)[n], (uint8_t)(i + 1));
+    for (size_t n = 0; n < WH_FIELD_SIZE; n++)
+      assert_int_equal(wh_slot_field(e, i)[n], (uint8_t)(i + 1));
   }
 }
 
@@ -178,7 +179,8 @@ static void keeps_few_large_slots_and_uses_them_again(void **state) {
   for (int round = 0; round < 3; round++) {
     size_t allocated = f->source.allocated;
     for (size_t i = 0; i < 10; i++) {
-      large[i] = wh_exchange_grow(f->pool, wh_exchange_take(f->pool), 5000 + 1000 * i, WH_SLOT_DATA, 0);
+      large[i] =
+          wh_exchange_grow(f->pool, wh_exchange_take(f->pool), 5000 + 1000 * i, WH_SLOT_DATA, 0);
       assert_non_null(large[i]);
       large[i]->dispatched = 1;
     }

@@ -43,8 +43,10 @@ static void answer_in_reverse(app *a, app_request *r) {
 
 static void answer_now_or_when_aborted(app *a, app_request *r) {
   if (!r->open) return;
-  if (r->aborted) app_release(r);
-  else app_answer_target(a, r);
+  if (r->aborted)
+    app_release(r);
+  else
+    app_answer_target(a, r);
 }
 
 static void echo_or_release(app *a, app_request *r) {
@@ -61,8 +63,10 @@ static void stream_large(app *a, app_request *r) {
   if (r->rooms < r->step) return;
   if (++r->step <= 12) {
     uint8_t *piece = pattern_bytes(50000);
-    if (r->step % 2) app_write(r, WH_COMMAND_FLAG_NOTIFY, piece, 50000);
-    else app_write_pinned(r, WH_COMMAND_FLAG_NOTIFY, app_pin_bytes(a, piece, 50000));
+    if (r->step % 2)
+      app_write(r, WH_COMMAND_FLAG_NOTIFY, piece, 50000);
+    else
+      app_write_pinned(r, WH_COMMAND_FLAG_NOTIFY, app_pin_bytes(a, piece, 50000));
     free(piece);
   } else {
     app_end(r, RELEASE);
@@ -72,16 +76,20 @@ static void stream_large(app *a, app_request *r) {
 static void respond_large(app *a, app_request *r) {
   if (!r->open) return;
   uint8_t *body = pattern_bytes(200000);
-  if (r->number % 2) app_respond(r, 200, RELEASE, "X: y\r\n", body, 200000);
-  else app_respond_pinned(r, RELEASE, app_pin_bytes(a, body, 200000));
+  if (r->number % 2)
+    app_respond(r, 200, RELEASE, "X: y\r\n", body, 200000);
+  else
+    app_respond_pinned(r, RELEASE, app_pin_bytes(a, body, 200000));
   free(body);
 }
 
 static void answer_and_want_ended(app *a, app_request *r) {
   (void)a;
   if (!r->open) return;
-  if (r->ended || r->aborted) app_release(r);
-  else app_respond(r, 200, WH_COMMAND_FLAG_WANT_ENDED, NULL, BYTES("x"));
+  if (r->ended || r->aborted)
+    app_release(r);
+  else
+    app_respond(r, 200, WH_COMMAND_FLAG_WANT_ENDED, NULL, BYTES("x"));
 }
 
 /* --- what the client does --- */
@@ -101,7 +109,8 @@ static void send_pieces(app *a, client *c) {
   for (size_t i = 0; i < sizeof text - 1; i += 5) {
     if (c->ended) return;
     client_send(c, text + i, sizeof text - 1 - i < 5 ? sizeof text - 1 - i : 5);
-    while (app_step(a, 0)) {}
+    while (app_step(a, 0)) {
+    }
   }
 }
 
@@ -114,7 +123,9 @@ static void send_large_head(app *a, client *c) {
   for (int i = 0; i < 30; i++) {
     if (c->ended) return;
     client_send(c, line, sizeof line);
-    if (i % 4 == 0) while (app_step(a, 0)) {}
+    if (i % 4 == 0)
+      while (app_step(a, 0)) {
+      }
   }
   client_text(c, "\r\n");
 }
@@ -137,9 +148,10 @@ static void send_chunks(app *a, client *c) {
 /* Each waits for the one before. */
 static void send_unsafe(app *a, client *c) {
   (void)a;
-  client_text(c, "POST /1 HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc" GET("/2")
-                 "POST /3 HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc" GET("/4")
-                 "DELETE /5 HTTP/1.1\r\n" H "\r\n" GET("/6"));
+  client_text(c, "POST /1 HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc" GET(
+                     "/2") "POST /3 HTTP/1.1\r\n" H
+                           "Content-Length: 3\r\n\r\nabc" GET("/4") "DELETE /5 HTTP/1.1\r\n" H
+                                                                    "\r\n" GET("/6"));
   client_half_close(c);
 }
 
@@ -190,6 +202,18 @@ static void send_on_many_connections(app *a, client *c) {
   wh_server_abort(a->server);
 }
 
+/* Requests of many connections that go on at once: more events than there is room for. */
+static void send_on_many_that_wait(app *a, client *c) {
+  (void)c;
+  for (int i = 0; i < 20; i++) {
+    client *other = client_open(a);
+    client_text(other, "DELETE / HTTP/1.1\r\n" H "\r\n");
+    for (int n = 0; n < 64; n++) client_text(other, GET("/"));
+  }
+  app_quiet(a);
+  for (size_t i = 0, n = a->request_count; i < n; i++) app_respond_text(app_request_at(a, i), "x");
+}
+
 static const scenario scenarios[] = {
     {"a request", send_get, answer_now_or_when_aborted, answer_now_or_when_aborted, 1, 0, 4},
     {"a head in pieces", send_pieces, answer_now_or_when_aborted, NULL, 1, 0, 4},
@@ -199,7 +223,8 @@ static const scenario scenarios[] = {
     {"a body", send_body, echo_or_release, echo_or_release, 1, 0, 4},
     {"a body to a slow client", send_body, echo_or_release, echo_or_release, 1, 1, 4},
     {"chunks", send_chunks, echo_or_release, echo_or_release, 1, 0, 4},
-    {"requests that wait", send_unsafe, answer_now_or_when_aborted, answer_now_or_when_aborted, 6, 0, 6},
+    {"requests that wait", send_unsafe, answer_now_or_when_aborted, answer_now_or_when_aborted, 6,
+     0, 6},
     {"100 Continue", send_expecting, echo_or_release, echo_or_release, 2, 0, 4},
     {"a bad request", send_bad, answer_in_reverse, NULL, 4, 0, 6},
     {"a bad chunk", send_bad_chunk, echo_or_release, echo_or_release, 1, 0, 4},
@@ -208,6 +233,7 @@ static const scenario scenarios[] = {
     {"large answers", send_many, respond_large, NULL, 40, 1, 10},
     {"ended", send_many, answer_and_want_ended, answer_and_want_ended, 40, 0, 4},
     {"a reset", send_and_reset, collect, collect, 0, 0, 4},
+    {"many that wait", send_on_many_that_wait, collect, collect, 0, 0, 20},
     {"many events", send_on_many_connections, collect, collect, 0, 0, 20},
 };
 
@@ -229,8 +255,10 @@ static void run_scenario(const scenario *s, size_t nth, int of_slabs, int *has_f
   a->on_body = s->on_body;
   client *c = client_open(a);
   c->deaf = s->to_slow;
-  if (of_slabs) a->slab_fails_at = nth;
-  else wh_memory_fail_at(nth);
+  if (of_slabs)
+    a->slab_fails_at = nth;
+  else
+    wh_memory_fail_at(nth);
   s->run(a, c);
   app_quiet(a);
   c->deaf = 0;
@@ -260,9 +288,12 @@ static void drill(int of_slabs) {
     int has_failed = 1;
     size_t nth = 0;
     while (has_failed) run_scenario(&scenarios[i], ++nth, of_slabs, &has_failed);
-    print_message("  %s: %zu %s failed\n", scenarios[i].name, nth - 1, of_slabs ? "slabs" : "allocations");
-    if (!of_slabs) assert_true(nth - 1 >= (size_t)scenarios[i].least);
-    else assert_true(nth > 1);
+    print_message("  %s: %zu %s failed\n", scenarios[i].name, nth - 1,
+                  of_slabs ? "slabs" : "allocations");
+    if (!of_slabs)
+      assert_true(nth - 1 >= (size_t)scenarios[i].least);
+    else
+      assert_true(nth > 1);
   }
 }
 

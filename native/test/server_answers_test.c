@@ -39,11 +39,11 @@ static void leaves_date_and_server_to_the_application(void **state) {
   client *c = client_open(a);
   static const char date[] = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
   for (int i = 1; i < 4; i++) {
-    char head[200] = "";
-    if (i & 1) strcat(head, date);
-    if (i & 2) strcat(head, "Server: mine\r\n");
+    char head[200];
+    snprintf(head, sizeof head, "%s%s", i & 1 ? date : "", i & 2 ? "Server: mine\r\n" : "");
     app_respond(get(a, c), 200,
-                RELEASE | (i & 1 ? WH_COMMAND_FLAG_HAS_DATE : 0U) | (i & 2 ? WH_COMMAND_FLAG_HAS_SERVER : 0U),
+                RELEASE | (i & 1 ? WH_COMMAND_FLAG_HAS_DATE : 0U) |
+                    (i & 2 ? WH_COMMAND_FLAG_HAS_SERVER : 0U),
                 head, "x", 1);
     client_answer answer = client_take(c, 0); /* which checks that there is one Date */
     assert_int_equal(client_answer_has(&answer, "Date: Sun, 06 Nov 1994 08:49:37 GMT"), i & 1);
@@ -98,7 +98,7 @@ static void sends_heads_of_every_size(void **state) {
     char *head = malloc(size + 10);
     memcpy(head, "X: ", 3);
     memset(head + 3, 'a', size);
-    strcpy(head + 3 + size, "\r\n");
+    memcpy(head + 3 + size, "\r\n", 3);
     app_respond(get(a, c), 200, RELEASE, head, "x", 1);
     client_answer answer = client_take(c, 0);
     assert_non_null(strstr(answer.head, head));
@@ -144,8 +144,8 @@ static void statuses_without_body_have_none(void **state) {
       if (way == 0) app_respond(r, statuses[i], RELEASE, NULL, BYTES("hello"));
       if (way == 1) {
         uint32_t pin = app_pin_bytes(a, NULL, 20000);
-        app_command(a, WH_COMMAND_RESPOND, WH_COMMAND_FLAG_PINNED, r->slot, r->generation, statuses[i],
-                    NULL, NULL, 0, 20000, pin);
+        app_command(a, WH_COMMAND_RESPOND, WH_COMMAND_FLAG_PINNED, r->slot, r->generation,
+                    statuses[i], NULL, NULL, 0, 20000, pin);
         app_release(r);
       }
       if (way >= 2) {
@@ -233,8 +233,10 @@ static void an_answer_with_too_many_bytes_is_cut(void **state) {
     app_request *r = get(a, c);
     app_start(r, 200, 0, NULL, 10);
     app_write(r, 0, BYTES("short"));
-    if (pinned) app_write_pinned(r, 0, app_pin_bytes(a, NULL, 6));
-    else app_write(r, 0, BYTES("longer"));
+    if (pinned)
+      app_write_pinned(r, 0, app_pin_bytes(a, NULL, 6));
+    else
+      app_write(r, 0, BYTES("longer"));
     app_write(r, 0, BYTES("more"));
     app_end(r, 0);
     RUN_UNTIL(a, c->ended);
@@ -250,7 +252,8 @@ static void closes_when_the_client_wants_it(void **state) {
   app *a = *state;
   a->on_request = app_answer_target;
   client *c = client_open(a);
-  client_text(c, "GET / HTTP/1.1\r\n" H "Connection: foo, CLOSE\r\n\r\nGET /2 HTTP/1.1\r\n" H "\r\n");
+  client_text(c,
+              "GET / HTTP/1.1\r\n" H "Connection: foo, CLOSE\r\n\r\nGET /2 HTTP/1.1\r\n" H "\r\n");
   client_expect_line(c, 200, "Connection: close");
   client_expect_end(c);
   assert_int_equal(a->request_count, 1);
@@ -279,7 +282,8 @@ static void http_1_0_closes_or_says_that_it_keeps(void **state) {
   client_expect_line(c, 200, "Connection: close");
   client_expect_end(c);
   c = client_open(a);
-  client_text(c, "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\nGET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n");
+  client_text(c, "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\nGET / HTTP/1.0\r\nConnection: "
+                 "Keep-Alive\r\n\r\n");
   client_expect_line(c, 200, "Connection: keep-alive");
   client_expect_line(c, 200, "Connection: keep-alive");
   client_text(c, "GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n");
@@ -293,7 +297,8 @@ static void http_1_0_ends_a_stream_with_the_connection(void **state) {
   for (int keep = 0; keep < 2; keep++) {
     client *c = client_open(a);
     size_t number = a->request_count;
-    client_text(c, keep ? "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" : "GET / HTTP/1.0\r\n\r\n");
+    client_text(c, keep ? "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+                        : "GET / HTTP/1.0\r\n\r\n");
     RUN_UNTIL_REQUESTS(a, number + 1);
     app_request *r = app_request_at(a, number);
     app_start(r, 200, 0, NULL, -1);
@@ -400,8 +405,10 @@ static void a_release_without_an_answer_ends_the_connection(void **state) {
     client *c = client_open(a);
     app_request *r = get(a, c);
     if (started > 0) app_start(r, 200, 0, NULL, -1);
-    if (started > 1) app_write(r, RELEASE, BYTES("x")); /* with the last command, or behind it */
-    else app_release(r);
+    if (started > 1)
+      app_write(r, RELEASE, BYTES("x")); /* with the last command, or behind it */
+    else
+      app_release(r);
     RUN_UNTIL(a, c->ended);
     assert_int_equal(client_has_answer(c, 0), 0);
     app_quiet(a);

@@ -9,8 +9,8 @@
 
 static void send_length(client *c, const char *fields, const void *body, size_t length) {
   char head[400];
-  int n = snprintf(head, sizeof head, "POST /p HTTP/1.1\r\n" H "%sContent-Length: %zu\r\n\r\n", fields,
-                   length);
+  int n = snprintf(head, sizeof head, "POST /p HTTP/1.1\r\n" H "%sContent-Length: %zu\r\n\r\n",
+                   fields, length);
   client_send(c, head, (size_t)n);
   if (body != NULL) client_send(c, body, length);
 }
@@ -69,7 +69,8 @@ static void reads_bodies_of_every_size(void **state) {
   app *a = *state;
   a->on_request = a->on_body = app_echo;
   client *c = client_open(a);
-  static const size_t sizes[] = {1, 2, 100, 4095, 16384, 16385, 65535, 65536, 65537, 100000, 200000};
+  static const size_t sizes[] = {1,     2,     100,   4095,   16384, 16385,
+                                 65535, 65536, 65537, 100000, 200000};
   for (size_t i = 0; i < COUNT(sizes); i++) {
     uint8_t *body = pattern_bytes(sizes[i]);
     send_length(c, "", body, sizes[i]);
@@ -90,7 +91,8 @@ static void reads_a_body_byte_by_byte(void **state) {
                              "3;a=\"b\"\r\nabc\r\n00a\r\n0123456789\r\n0\r\nX: y\r\n\r\n";
   for (size_t i = 0; i < sizeof text - 1; i++) {
     client_send(c, text + i, 1);
-    while (app_step(a, 0)) {}
+    while (app_step(a, 0)) {
+    }
   }
   client_expect(c, 200, "hello");
   client_expect(c, 200, "abc0123456789");
@@ -142,8 +144,10 @@ static void keeps_bodies_of_many_connections_apart(void **state) {
   uint8_t *body = pattern_bytes(30000);
   for (size_t i = 0; i < COUNT(clients); i++) {
     clients[i] = client_open(a);
-    if (i % 2) send_chunked(clients[i], body + i, 20000 + i * 7, 500);
-    else send_length(clients[i], "", body + i, 20000 + i * 7);
+    if (i % 2)
+      send_chunked(clients[i], body + i, 20000 + i * 7, 500);
+    else
+      send_length(clients[i], "", body + i, 20000 + i * 7);
   }
   for (size_t i = 0; i < COUNT(clients); i++) expect_body(clients[i], body + i, 20000 + i * 7);
   free(body);
@@ -158,8 +162,10 @@ static void drains_what_nobody_reads(void **state) {
   uint8_t *body = pattern_bytes(size);
   for (int chunked = 0; chunked < 2; chunked++) {
     size_t number = a->request_count;
-    if (chunked) send_chunked(c, body, size, 10000);
-    else send_length(c, "", body, size);
+    if (chunked)
+      send_chunked(c, body, size, 10000);
+    else
+      send_length(c, "", body, size);
     RUN_UNTIL_REQUESTS(a, number + 1);
     app_respond_text(app_request_at(a, number), "no thanks");
     client_expect(c, 200, "no thanks");
@@ -314,7 +320,8 @@ static void says_no_continue_to_those_who_did_not_wait(void **state) {
   client_text(c, "lo");
   client_expect(c, 200, "hello");
   /* HTTP/1.0 knows nothing of it. */
-  client_text(c, "POST / HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+  client_text(c, "POST / HTTP/1.0\r\nConnection: keep-alive\r\nExpect: "
+                 "100-continue\r\nContent-Length: 2\r\n\r\n");
   RUN_UNTIL_REQUESTS(a, 3);
   app_read(app_request_at(a, 2), 1);
   client_expect_nothing(c);

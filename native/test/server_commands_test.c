@@ -103,8 +103,15 @@ static void orders_in_the_wrong_state_are_dropped(void **state) {
 /* A release with an order that does not end the answer: as if it came right behind. */
 static void a_release_with_any_order_is_a_release(void **state) {
   app *a = *state;
-  static const unsigned kinds[] = {WH_COMMAND_START, WH_COMMAND_WRITE, WH_COMMAND_END, WH_COMMAND_READ,
-                                   WH_COMMAND_PAUSE, WH_COMMAND_INFORM, WH_COMMAND_ABORT, 0, 200};
+  static const unsigned kinds[] = {WH_COMMAND_START,
+                                   WH_COMMAND_WRITE,
+                                   WH_COMMAND_END,
+                                   WH_COMMAND_READ,
+                                   WH_COMMAND_PAUSE,
+                                   WH_COMMAND_INFORM,
+                                   WH_COMMAND_ABORT,
+                                   0,
+                                   200};
   for (size_t i = 0; i < COUNT(kinds); i++) {
     client *c = client_open(a);
     app_request *r = get(a, c);
@@ -129,7 +136,8 @@ static void lengths_beyond_the_buffer_end_the_reading(void **state) {
   client *c = client_open(a);
   app_request *r = get(a, c);
   uint32_t words[WH_COMMAND_WORDS] = {WH_COMMAND_RESPOND, r->slot, r->generation, 200U << 20, 0, 0};
-  static const uint32_t bad[][2] = {{0, 1}, {0, 0xffffffff}, {0xfffff, 0}, {1, 0}, {0xfffff, 0xffffffff}};
+  static const uint32_t bad[][2] = {
+      {0, 1}, {0, 0xffffffff}, {0xfffff, 0}, {1, 0}, {0xfffff, 0xffffffff}};
   for (size_t i = 0; i < COUNT(bad); i++) {
     words[3] = 200U << 20 | bad[i][0];
     words[4] = bad[i][1];
@@ -161,7 +169,8 @@ static void garbage_does_no_harm(void **state) {
   for (int round = 0; round < 400; round++) {
     client *c = client_open(a);
     client_get(c, "/1");
-    client_text(c, "GET /2 HTTP/1.1\r\n" H "\r\nPOST /3 HTTP/1.1\r\n" H "Content-Length: 9\r\n\r\nabc");
+    client_text(c, "GET /2 HTTP/1.1\r\n" H "\r\nPOST /3 HTTP/1.1\r\n" H
+                   "Content-Length: 9\r\n\r\nabc");
     size_t number = a->request_count;
     RUN_UNTIL_REQUESTS(a, number + 2);
     for (int n = 0; n < 40; n++) {
@@ -228,7 +237,8 @@ static void more_events_than_fit_are_handed_over_in_order(void **state) {
   }
   RUN_UNTIL_REQUESTS(a, 30 * 64);
   size_t before = a->events;
-  wh_server_abort(a->server); /* 1,920 requests are aborted at once; there is room for 1,024 events */
+  wh_server_abort(
+      a->server); /* 1,920 requests are aborted at once; there is room for 1,024 events */
   assert_int_equal(a->server->event_count + a->server->overflow_count, 30 * 64);
   app_quiet(a);
   assert_int_equal(a->events - before, 30 * 64);
@@ -283,6 +293,80 @@ static void many_connections_that_go_on_at_once(void **state) {
   }
 }
 
+/* What waited of several connections is more than the arena has at once. */
+static void much_that_waited_goes_on_in_turns(void **state) {
+  app *a = *state;
+  client *clients[6];
+  uint8_t *body = pattern_bytes(30000);
+  for (size_t i = 0; i < COUNT(clients); i++) {
+    clients[i] = client_open(a);
+    client_get(clients[i], "/first");
+  }
+  RUN_UNTIL_REQUESTS(a, COUNT(clients));
+  for (size_t i = 0; i < COUNT(clients); i++) {
+    client_text(clients[i], "POST /second HTTP/1.1\r\n" H "Content-Length: 30000\r\n\r\n");
+    client_send(clients[i], body, 30000);
+    client_get(clients[i], "/third");
+  }
+  app_quiet(a);
+  a->on_request = a->on_body = app_echo;
+  for (size_t i = 0; i < COUNT(clients); i++) app_respond_text(app_request_at(a, i), "1");
+  for (size_t i = 0; i < COUNT(clients); i++) {
+    client_expect(clients[i], 200, "1");
+    client_expect(clients[i], 200, (char *)body);
+    client_expect(clients[i], 200, "");
+  }
+  free(body);
+}
+
+/* The server ends all connections while their requests are being handled. */
+static void abort_and_answer(app *a, app_request *r) {
+  app_start(r, 200, 0, NULL, -1);
+  wh_server_abort(a->server);
+  app_write(r, 0, BYTES("x"));
+  app_write_pinned(r, 0, app_pin_bytes(a, NULL, 100000));
+  app_end(r, RELEASE);
+}
+
+static void all_may_be_aborted_within_a_batch(void **state) {
+  app *a = *state;
+  client *clients[5];
+  for (size_t i = 0; i < COUNT(clients); i++) {
+    clients[i] = client_open(a);
+    client_get(clients[i], "/1");
+    client_get(clients[i], "/2");
+  }
+  a->on_request = abort_and_answer;
+  for (size_t i = 0; i < COUNT(clients); i++) RUN_UNTIL(a, clients[i]->ended);
+  app_quiet(a);
+  assert_int_equal(app_connections(a), 0);
+  assert_int_equal(app_pins_held(a), 0);
+  assert_int_equal(app_in_use(a), 0);
+}
+
+/* As many as the limit allows, all answered before their turn but the first. */
+static void a_thousand_answers_that_waited_leave_at_once(void **state) {
+  (void)state;
+  wh_limits limits;
+  wh_limits_init(&limits);
+  limits.max_pipelined_requests = 1024;
+  app *a = app_new(NULL, &limits);
+  client *c = client_open(a);
+  for (int i = 0; i < 1024; i++) client_get(c, "/");
+  RUN_UNTIL_REQUESTS(a, 1024);
+  for (size_t i = 1024; i-- > 0;) {
+    char text[16];
+    snprintf(text, sizeof text, "%zu", i);
+    app_respond_text(app_request_at(a, i), text);
+  }
+  for (size_t i = 0; i < 1024; i++) {
+    char text[16];
+    snprintf(text, sizeof text, "%zu", i);
+    client_expect(c, 200, text);
+  }
+  app_free(a);
+}
+
 /* --- memory --- */
 
 static void wants_enough_memory(void **state) {
@@ -311,7 +395,8 @@ static void wants_enough_memory(void **state) {
 
 static void works_with_a_large_arena(void **state) {
   (void)state;
-  static const app_options large = {.arena_size = 1 << 20, .event_room = 4096, .command_size = 1 << 20};
+  static const app_options large = {
+      .arena_size = 1 << 20, .event_room = 4096, .command_size = 1 << 20};
   app *a = app_new(&large, NULL);
   a->on_request = a->on_body = app_echo;
   uint8_t *body = pattern_bytes(400000);
@@ -367,6 +452,9 @@ int main(void) {
       APP_TEST(more_events_than_fit_are_handed_over_in_order),
       APP_TEST(events_that_come_of_a_batch_follow_it),
       APP_TEST(many_connections_that_go_on_at_once),
+      APP_TEST(much_that_waited_goes_on_in_turns),
+      APP_TEST(all_may_be_aborted_within_a_batch),
+      cmocka_unit_test(a_thousand_answers_that_waited_leave_at_once),
       cmocka_unit_test(wants_enough_memory),
       cmocka_unit_test(works_with_a_large_arena),
       APP_TEST(answers_503_without_slots),

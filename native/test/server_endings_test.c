@@ -1,4 +1,4 @@
-/* How connections end: clients that end their side or vanish, time that is over, a server that stops. */
+/* How connections end: clients that end their side or vanish, applications that want an end. */
 #include <stdio.h>
 
 #include "support_clock.h"
@@ -110,6 +110,33 @@ static void a_half_closed_client_gets_what_waited(void **state) {
   client_expect_end(c);
 }
 
+/* Much more than the server reads at once, and the client's end right behind it. */
+static void a_half_closed_client_gets_answers_to_much_that_waited(void **state) {
+  app *a = *state;
+  for (int half_close = 0; half_close < 2; half_close++) {
+    client *c = client_open(a);
+    size_t first = a->request_count, count = 400;
+    a->on_request = NULL;
+    uint8_t *body = pattern_bytes(1000);
+    client_get(c, "/0");
+    if (half_close == 1) RUN_UNTIL_REQUESTS(a, first + 1);
+    for (size_t i = 0; i < count; i++) {
+      client_text(c, "POST / HTTP/1.1\r\n" H "Content-Length: 1000\r\n\r\n");
+      client_send(c, body, 1000);
+    }
+    if (half_close) client_half_close(c);
+    RUN_UNTIL_REQUESTS(a, first + 1);
+    app_quiet(a);
+    assert_int_equal(a->request_count, first + 1);
+    a->on_request = a->on_body = app_echo;
+    app_respond_text(app_request_at(a, first), "0");
+    client_expect(c, 200, "0");
+    for (size_t i = 0; i < count; i++) client_expect(c, 200, (char *)body);
+    if (half_close) client_expect_end(c);
+    free(body);
+  }
+}
+
 static void a_half_closed_client_gets_the_refusal_of_what_followed(void **state) {
   app *a = *state;
   client *c = client_open(a);
@@ -127,7 +154,8 @@ static void a_half_closed_client_gets_the_refusal_of_what_followed(void **state)
 
 static void an_incomplete_request_ends_with_its_client(void **state) {
   app *a = *state;
-  static const char *const texts[] = {"", "\r\n", "G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: h\r\n"};
+  static const char *const texts[] = {"", "\r\n", "G", "GET / HTTP/1.1\r\n",
+                                      "GET / HTTP/1.1\r\nHost: h\r\n"};
   for (size_t i = 0; i < COUNT(texts); i++) {
     client *c = client_open(a);
     client_text(c, texts[i]);
@@ -235,8 +263,10 @@ static void a_client_may_vanish_before_its_request_is_dispatched(void **state) {
   for (int i = 0; i < 50; i++) {
     client *c = client_open(a);
     client_get(c, "/");
-    if (i % 2) client_reset(c);
-    else client_close(c);
+    if (i % 2)
+      client_reset(c);
+    else
+      client_close(c);
   }
   app_quiet(a);
   for (size_t i = 0; i < a->request_count; i++) {
@@ -287,9 +317,11 @@ static void nothing_follows_an_answer_that_closes(void **state) {
     RUN_UNTIL_REQUESTS(a, number + 3);
     app_request *r0 = app_request_at(a, number), *r1 = app_request_at(a, number + 1),
                 *r2 = app_request_at(a, number + 2);
-    if (way == 1) app_respond_pinned(r1, RELEASE, app_pin_bytes(a, NULL, 20000)); /* before its turn */
+    if (way == 1)
+      app_respond_pinned(r1, RELEASE, app_pin_bytes(a, NULL, 20000)); /* before its turn */
     app_respond(r0, 200, RELEASE | WH_COMMAND_FLAG_CLOSE, NULL, BYTES("0"));
-    if (way == 0) app_respond_pinned(r1, RELEASE, app_pin_bytes(a, NULL, 20000)); /* in the same turn */
+    if (way == 0)
+      app_respond_pinned(r1, RELEASE, app_pin_bytes(a, NULL, 20000)); /* in the same turn */
     if (way == 2) app_quiet(a);
     if (way == 2) app_respond_text(r1, "1"); /* later */
     app_start(r2, 200, 0, NULL, -1);
@@ -314,7 +346,8 @@ static void a_last_answer_may_take_its_time(void **state) {
     size_t number = a->request_count;
     client_text(c, way == 0   ? "GET / HTTP/1.0\r\n\r\n"
                    : way == 1 ? "GET / HTTP/1.1\r\n" H "Connection: close\r\n\r\n"
-                              : "POST / HTTP/1.1\r\n" H "Connection: close\r\nContent-Length: 9\r\n\r\n");
+                              : "POST / HTTP/1.1\r\n" H
+                                "Connection: close\r\nContent-Length: 9\r\n\r\n");
     RUN_UNTIL_REQUESTS(a, number + 1);
     c->deaf = 1;
     app_respond_pinned(app_request_at(a, number), RELEASE, app_pin_bytes(a, NULL, 8000000));
@@ -334,321 +367,13 @@ static void a_last_answer_may_take_its_time(void **state) {
   }
 }
 
-/* --- time --- */
-
-static void an_idle_connection_ends_after_its_time(void **state) {
-  app *a = *state;
-  a->on_request = app_answer_target;
-  client *fresh = client_open(a), *used = client_open(a);
-  client_get(used, "/");
-  client_expect(used, 200, NULL);
-  app_quiet(a);
-  clock_advance(129000);
-  client_expect_nothing(fresh);
-  client_expect_nothing(used);
-  client_get(used, "/");
-  client_expect(used, 200, NULL);
-  clock_advance(2000);
-  client_expect_end(fresh);
-  client_expect_nothing(used);
-  clock_advance(129000);
-  client_expect_end(used);
-  assert_int_equal(used->reset, 0);
-}
-
-static void blank_lines_do_not_keep_a_connection(void **state) {
-  app *a = *state;
-  client *c = client_open(a);
-  app_quiet(a);
-  for (int i = 0; i < 12; i++) {
-    clock_advance(10000);
-    client_text(c, "\r\n");
-    client_expect_nothing(c);
-  }
-  clock_advance(11000);
-  client_expect_end(c);
-}
-
-static void the_time_of_an_idle_connection_starts_with_the_answer(void **state) {
-  app *a = *state;
-  client *c = client_open(a);
-  app_request *r = get(a, c);
-  /* The answer comes from a timer of the application, say: no turn looks at the clock before. */
-  clock_advance(200000);
-  app_respond_text(r, "slow");
-  client_expect(c, 200, "slow");
-  client_expect_nothing(c);
-  clock_advance(129000);
-  client_expect_nothing(c);
-  clock_advance(2000);
-  client_expect_end(c);
-}
-
-static void no_limit_of_idle_time_is_none(void **state) {
-  (void)state;
-  wh_limits limits;
-  wh_limits_init(&limits);
-  limits.keep_alive_timeout = WH_UNLIMITED;
-  app *a = app_new(NULL, &limits);
-  client *c = client_open(a);
-  a->on_request = app_answer_target;
-  client_text(c, "GET /1 HTTP/1.1\r\n");
-  client_expect_nothing(c);
-  client_text(c, H "\r\n");
-  client_expect(c, 200, NULL);
-  for (int i = 0; i < 10; i++) {
-    clock_advance(100000000);
-    client_expect_nothing(c);
-  }
-  client_get(c, "/2");
-  client_expect(c, 200, NULL);
-  app_free(a);
-}
-
-static void the_date_of_a_late_answer_is_fresh(void **state) {
-  app *a = *state;
-  client *c = client_open(a);
-  app_request *r = get(a, c);
-  app_respond_text(r, "x");
-  client_answer before = client_take(c, 0);
-  r = get(a, c);
-  clock_advance(60000);
-  app_respond_text(r, "x");
-  client_answer after = client_take(c, 0);
-  assert_int_not_equal(memcmp(strstr(before.head, "Date: "), strstr(after.head, "Date: "), 35), 0);
-  client_answer_free(&before);
-  client_answer_free(&after);
-}
-
-static void latency_counts_from_the_request(void **state) {
-  app *a = *state;
-  client *c = client_open(a);
-  a->on_request = app_answer_target;
-  client_get(c, "/");
-  client_expect(c, 200, NULL);
-  clock_advance(60000); /* in which nothing happens */
-  client_get(c, "/");
-  client_expect(c, 200, NULL);
-  wh_metrics metrics;
-  wh_server_metrics(a->server, &metrics);
-  uint64_t slow = 0;
-  for (size_t i = 0; i < COUNT(metrics.latency); i++) {
-    if (metrics.latency_limits[i] > 30000000) slow += metrics.latency[i];
-  }
-  assert_int_equal(slow, 0);
-}
-
-/* A client that neither sends the rest nor closes: we wait for it, but not for ever. */
-static void lingering_ends_after_five_seconds(void **state) {
-  app *a = *state;
-  client *c = client_open(a);
-  client_text(c, "POST / HTTP/1.1\r\n" H "Content-Length: 99999999\r\n\r\n");
-  client_answer answer = client_take(c, 0);
-  assert_int_equal(answer.status, 413);
-  client_answer_free(&answer);
-  client_expect_end(c);
-  assert_int_equal(app_connections(a), 1);
-  clock_advance(4900);
-  app_quiet(a);
-  assert_int_equal(app_connections(a), 1);
-  clock_advance(200);
-  RUN_UNTIL(a, app_connections(a) == 0);
-}
-
-static void lingering_counts_from_the_end_of_a_late_answer(void **state) {
-  app *a = *state;
-  client *c = client_open(a);
-  client_text(c, "POST / HTTP/1.1\r\n" H "Connection: close\r\nContent-Length: 1000\r\n\r\n");
-  RUN_UNTIL_REQUESTS(a, 1);
-  clock_advance(60000);
-  app_respond_text(app_request_at(a, 0), "late");
-  app_quiet(a);
-  assert_int_equal(app_connections(a), 1);
-  client_text(c, "still sending");
-  app_quiet(a);
-  assert_int_equal(c->reset, 0);
-  client_expect(c, 200, "late");
-  client_expect_end(c);
-  assert_int_equal(app_connections(a), 1);
-  client_close(c);
-  RUN_UNTIL(a, app_connections(a) == 0);
-}
-
-/* --- a server that stops --- */
-
-static void stop_closes_idle_connections(void **state) {
-  app *a = *state;
-  a->on_request = app_answer_target;
-  client *fresh = client_open(a), *used = client_open(a);
-  client_get(used, "/");
-  client_expect(used, 200, NULL);
-  app_quiet(a);
-  wh_server_stop_listening(a->server);
-  wh_server_stop(a->server);
-  wh_server_stop(a->server);
-  client_expect_end(fresh);
-  client_expect_end(used);
-  assert_int_equal(app_connections(a), 0);
-}
-
-static void stop_lets_what_runs_finish(void **state) {
-  app *a = *state;
-  client *one = client_open(a), *stream = client_open(a), *body = client_open(a), *post = client_open(a);
-  client_get(one, "/0");
-  RUN_UNTIL_REQUESTS(a, 1);
-  client_get(stream, "/1");
-  RUN_UNTIL_REQUESTS(a, 2);
-  client_text(body, "POST /2 HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\nab");
-  RUN_UNTIL_REQUESTS(a, 3);
-  client_text(post, "POST /3 HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nab");
-  RUN_UNTIL_REQUESTS(a, 4);
-  app_start(app_request_at(a, 1), 200, 0, NULL, -1);
-  app_quiet(a);
-  wh_server_stop_listening(a->server);
-  wh_server_stop(a->server);
-  app_quiet(a);
-  assert_int_equal(app_connections(a), 4);
-  app_respond_text(app_request_at(a, 0), "0");
-  client_expect_line(one, 200, "Connection: close");
-  client_expect_end(one);
-  app_write(app_request_at(a, 1), 0, BYTES("1"));
-  app_end(app_request_at(a, 1), RELEASE);
-  client_expect(stream, 200, "1");
-  client_expect_end(stream);
-  app_read(app_request_at(a, 2), 1);
-  client_text(body, "cde");
-  RUN_UNTIL(a, app_request_at(a, 2)->body_complete);
-  app_respond_text(app_request_at(a, 2), "2");
-  client_expect_line(body, 200, "Connection: close");
-  client_expect_end(body);
-  app_respond_text(app_request_at(a, 3), "3");
-  client_expect_line(post, 200, "Connection: close");
-  client_expect_end(post);
-  assert_int_equal(app_connections(a), 0);
-}
-
-static void stop_answers_all_that_was_dispatched(void **state) {
-  app *a = *state;
-  client *c = client_open(a);
-  for (int i = 0; i < 3; i++) client_get(c, "/");
-  RUN_UNTIL_REQUESTS(a, 3);
-  wh_server_stop_listening(a->server);
-  wh_server_stop(a->server);
-  for (size_t i = 0; i < 3; i++) {
-    app_respond_text(app_request_at(a, i), "x");
-    client_answer answer = client_take(c, 0);
-    assert_int_equal(answer.close, i == 2);
-    client_answer_free(&answer);
-  }
-  client_expect_end(c);
-}
-
-static void stop_waits_for_a_head_on_its_way(void **state) {
-  app *a = *state;
-  a->on_request = app_answer_target;
-  client *c = client_open(a), *drain = client_open(a);
-  client_text(c, "GET /late HTTP/1.1\r\nHo");
-  client_text(drain, "POST /drain HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\nab");
-  client_expect(drain, 200, "POST /drain");
-  app_quiet(a);
-  wh_server_stop_listening(a->server);
-  wh_server_stop(a->server);
-  client_expect_nothing(c);
-  client_text(c, "st: h\r\n\r\n");
-  client_expect_line(c, 200, "Connection: close");
-  client_expect_end(c);
-  client_text(drain, "cde");
-  client_expect_end(drain);
-}
-
-static void stop_in_handler(app *a, app_request *r) {
-  wh_server_stop_listening(a->server);
-  wh_server_stop(a->server);
-  app_answer_target(a, r);
-}
-static void stop_within_a_batch(void **state) {
-  app *a = *state;
-  client *c = client_open(a), *idle = client_open(a);
-  app_quiet(a);
-  a->on_request = stop_in_handler;
-  client_get(c, "/");
-  client_expect_line(c, 200, "Connection: close");
-  client_expect_end(c);
-  client_expect_end(idle);
-}
-
-static void no_connection_is_accepted_after_stop_listening(void **state) {
-  app *a = *state;
-  a->on_request = app_answer_target;
-  client *c = client_open(a);
-  client_get(c, "/1");
-  client_expect(c, 200, NULL);
-  wh_server_stop_listening(a->server);
-  wh_server_stop_listening(a->server);
-  client_get(c, "/2"); /* those that are there go on */
-  client_expect(c, 200, "GET /2");
-  assert_int_equal(app_listen(a, "http://127.0.0.1:0"), WH_ERR_STATE);
-  char url[100];
-  assert_int_equal(wh_server_url(a->server, 0, url, sizeof url), 0);
-}
-
-static void server_abort_resets_all(void **state) {
-  app *a = *state;
-  client *idle = client_open(a), *runs = client_open(a), *body = client_open(a), *slow = client_open(a);
-  app_request *r = get(a, runs);
-  client_text(body, "POST / HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\nab");
-  RUN_UNTIL_REQUESTS(a, 2);
-  slow->deaf = 1;
-  app_request *s = get(a, slow);
-  app_respond_pinned(s, 0, app_pin_bytes(a, NULL, 8000000));
-  app_quiet(a);
-  wh_server_abort(a->server);
-  assert_int_equal(app_connections(a), 0);
-  assert_int_equal(app_pins_held(a), 0);
-  RUN_UNTIL(a, r->aborted && app_request_at(a, 1)->aborted);
-  assert_int_equal(s->aborted, 0); /* its answer was complete */
-  RUN_UNTIL(a, idle->ended && runs->ended && body->ended);
-  assert_true(idle->reset && runs->reset && body->reset);
-  /* The server goes on. */
-  client *next = client_open(a);
-  a->on_request = app_answer_target;
-  client_get(next, "/next");
-  client_expect(next, 200, "GET /next");
-}
-
-static void destroy_with_everything_in_flight(void **state) {
-  (void)state;
-  app *a = app_new(NULL, NULL);
-  for (int i = 0; i < 6; i++) {
-    client *c = client_open(a);
-    if (i == 1) client_text(c, "GET / HT");
-    if (i == 2) client_text(c, "GET / HTTP/1.1\r\n" H "\r\nPOST / HTTP/1.1\r\n" H "Content-Length: 9\r\n\r\nab");
-    if (i == 3) client_text(c, "POST / HTTP/1.1\r\n" H "Content-Length: 9\r\n\r\nab");
-    if (i == 4) client_text(c, "BAD\r\n");
-    if (i == 5) {
-      for (int n = 0; n < 100; n++) client_get(c, "/");
-    }
-  }
-  app_quiet(a);
-  assert_int_equal(app_connections(a), 6);
-  app_release(app_request_at(a, 0)); /* not even taken */
-  app_destroy(a);
-}
-
-static void destroy_at_once(void **state) {
-  (void)state;
-  app_destroy(app_new(NULL, NULL));
-  static const app_options nothing = {.no_listen = 1};
-  app_destroy(app_new(&nothing, NULL));
-  wh_server_destroy(NULL);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       APP_TEST(a_half_closed_client_gets_its_answer),
       APP_TEST(a_half_closed_client_gets_a_stream),
       APP_TEST(a_half_closed_client_gets_all_pipelined_answers),
       APP_TEST(a_half_closed_client_gets_what_waited),
+      APP_TEST(a_half_closed_client_gets_answers_to_much_that_waited),
       APP_TEST(a_half_closed_client_gets_the_refusal_of_what_followed),
       APP_TEST(an_incomplete_request_ends_with_its_client),
       APP_TEST(an_incomplete_body_aborts_its_request),
@@ -660,23 +385,6 @@ int main(void) {
       APP_TEST(abort_resets_the_connection),
       APP_TEST(nothing_follows_an_answer_that_closes),
       APP_TEST(a_last_answer_may_take_its_time),
-      APP_TEST(an_idle_connection_ends_after_its_time),
-      APP_TEST(blank_lines_do_not_keep_a_connection),
-      APP_TEST(the_time_of_an_idle_connection_starts_with_the_answer),
-      cmocka_unit_test(no_limit_of_idle_time_is_none),
-      APP_TEST(the_date_of_a_late_answer_is_fresh),
-      APP_TEST(latency_counts_from_the_request),
-      APP_TEST(lingering_ends_after_five_seconds),
-      APP_TEST(lingering_counts_from_the_end_of_a_late_answer),
-      APP_TEST(stop_closes_idle_connections),
-      APP_TEST(stop_lets_what_runs_finish),
-      APP_TEST(stop_answers_all_that_was_dispatched),
-      APP_TEST(stop_waits_for_a_head_on_its_way),
-      APP_TEST(stop_within_a_batch),
-      APP_TEST(no_connection_is_accepted_after_stop_listening),
-      APP_TEST(server_abort_resets_all),
-      cmocka_unit_test(destroy_with_everything_in_flight),
-      cmocka_unit_test(destroy_at_once),
   };
   return cmocka_run_group_tests_name("server endings", tests, NULL, NULL);
 }

@@ -83,7 +83,8 @@ static void sends_many_buffers_in_order(void **state) {
   }
   client_answer_free(&answer);
   answer = client_take(other, 0);
-  for (int i = 0; i < 60; i++) assert_memory_equal(answer.body + (size_t)i * 20000, expected, 20000);
+  for (int i = 0; i < 60; i++)
+    assert_memory_equal(answer.body + (size_t)i * 20000, expected, 20000);
   client_answer_free(&answer);
   free(expected);
   assert_int_equal(app_pins_held(a), 0);
@@ -99,8 +100,10 @@ static void releases_when_the_client_goes(void **state) {
     for (int i = 0; i < 20; i++) app_write_pinned(r, 0, app_pin_bytes(a, NULL, LARGE / 10));
     app_quiet(a);
     assert_true(app_pins_held(a) > 0);
-    if (reset) client_reset(c);
-    else client_close(c);
+    if (reset)
+      client_reset(c);
+    else
+      client_close(c);
     RUN_UNTIL(a, r->aborted);
     assert_int_equal(app_pins_held(a), 0);
     app_write_pinned(r, 0, app_pin_bytes(a, NULL, 1000)); /* nobody is there */
@@ -141,8 +144,8 @@ static void releases_for_exchanges_that_are_over(void **state) {
   app_release(r);
   app_quiet(a);
   uint32_t pin = app_pin_bytes(a, NULL, 1000);
-  app_command(a, WH_COMMAND_RESPOND, WH_COMMAND_FLAG_PINNED, slot, generation, 200, NULL, NULL, 0, 1000,
-              pin);
+  app_command(a, WH_COMMAND_RESPOND, WH_COMMAND_FLAG_PINNED, slot, generation, 200, NULL, NULL, 0,
+              1000, pin);
   app_quiet(a);
   assert_int_equal(app_pins_held(a), 0);
   client_expect(c, 200, "x");
@@ -209,8 +212,10 @@ static void a_buffer_that_is_gone_resets_the_connection(void **state) {
     uint32_t pin = app_pin_bytes(a, NULL, LARGE);
     app_respond_pinned(r, RELEASE, pin);
     if (way >= 2) app_quiet(a); /* some of it is sent */
-    if (way % 2) a->pins[pin - 1].gone = 1;
-    else a->pins[pin - 1].length = LARGE - 1;
+    if (way % 2)
+      a->pins[pin - 1].gone = 1;
+    else
+      a->pins[pin - 1].length = LARGE - 1;
     c->deaf = 0;
     RUN_UNTIL(a, c->ended);
     assert_int_equal(client_has_answer(c, 0), 0);
@@ -225,8 +230,8 @@ static void a_buffer_that_grew_is_sent_as_it_was(void **state) {
   client *c = client_open(a);
   app_request *r = get(a, c);
   uint32_t pin = app_pin_bytes(a, NULL, 20000);
-  app_command(a, WH_COMMAND_RESPOND, WH_COMMAND_FLAG_PINNED, r->slot, r->generation, 200, NULL, NULL, 0,
-              10000, pin);
+  app_command(a, WH_COMMAND_RESPOND, WH_COMMAND_FLAG_PINNED, r->slot, r->generation, 200, NULL,
+              NULL, 0, 10000, pin);
   app_release(r);
   expect_pattern(c, 10000);
 }

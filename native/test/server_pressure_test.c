@@ -201,8 +201,10 @@ static void a_client_that_reads_nothing_can_go(void **state) {
     for (size_t i = 0; i < 500; i++) client_get(c, "/");
     app_quiet(a);
     assert_true(queued(a) > 0);
-    if (reset) client_reset(c);
-    else client_close(c);
+    if (reset)
+      client_reset(c);
+    else
+      client_close(c);
     RUN_UNTIL(a, app_connections(a) == 0);
     assert_int_equal(queued(a), 0);
   }

@@ -76,15 +76,18 @@ static const struct {
     {400, "POST / HTTP/1.1\r\n" H "Content-Length:\r\n\r\nabc"},
     {400, "POST / HTTP/1.1\r\n" H "Content-Length: 9223372036854775808\r\n\r\nabc"},
     {400, "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc"},
-    {400, "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
-    {400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n"},
+    {400,
+     "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+    {400,
+     "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n"},
     {400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: gzip\r\n\r\n0\r\n\r\n"},
     {400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"},
     {400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"},
     {400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding:\r\n\r\n0\r\n\r\n"},
     {400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \x0b"
           "chunked\r\n\r\n0\r\n\r\n"},
-    {400, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+    {400, "POST / HTTP/1.1\r\n" H
+          "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
     {400, "POST / HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
     {400, "POST / HTTP/1.0\r\n" H "\r\n"},
     {400, "PUT / HTTP/1.0\r\n" H "\r\n"},
@@ -147,7 +150,8 @@ static void refuses_nul_bytes(void **state) {
 
 static void refuses_a_flood_of_blank_lines(void **state) {
   app *a = *state;
-  check_refusal(a, 0, BYTES("\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n"), 400);
+  check_refusal(a, 0, BYTES("\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n"),
+                400);
 }
 
 static void says_which_method_is_allowed(void **state) {
@@ -226,8 +230,10 @@ static void refuses_long_request_lines_with_414(void **state) {
       client_send(c, text, half);
       app_quiet(a);
       client_send(c, text + half, length - half);
-      if (excess == 0) client_expect(c, 200, NULL);
-      else client_expect_refusal(c, 414);
+      if (excess == 0)
+        client_expect(c, 200, NULL);
+      else
+        client_expect_refusal(c, 414);
     }
   }
 }
@@ -253,10 +259,13 @@ static void check_total(app *a, size_t total, size_t piece, int status) {
   client *c = client_open(a);
   for (char *at = text; at < out; at += piece) {
     client_send(c, at, (size_t)(out - at) < piece ? (size_t)(out - at) : piece);
-    while (app_step(a, 0)) {}
+    while (app_step(a, 0)) {
+    }
   }
-  if (status == 200) client_expect(c, 200, "GET /");
-  else client_expect_refusal(c, status);
+  if (status == 200)
+    client_expect(c, 200, "GET /");
+  else
+    client_expect_refusal(c, status);
   client_close(c);
 }
 
@@ -282,10 +291,13 @@ static void refuses_many_headers_with_431(void **state) {
       client *c = client_open(a);
       for (char *at = text; at < out; at += pieces ? 7 : out - text) {
         client_send(c, at, pieces && out - at > 7 ? 7 : (size_t)(pieces ? out - at : out - text));
-        while (app_step(a, 0)) {}
+        while (app_step(a, 0)) {
+        }
       }
-      if (lines == 99) client_expect(c, 200, "GET /");
-      else client_expect_refusal(c, 431);
+      if (lines == 99)
+        client_expect(c, 200, "GET /");
+      else
+        client_expect_refusal(c, 431);
       client_close(c);
     }
   }
@@ -420,7 +432,8 @@ static void refuses_a_chunked_body_over_the_limit_with_413(void **state) {
   a->on_request = app_echo;
   a->on_body = app_echo;
   client *c = client_open(a);
-  client_text(c, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n5\r\n12345\r\n0\r\n\r\n");
+  client_text(c, "POST / HTTP/1.1\r\n" H
+                 "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n5\r\n12345\r\n0\r\n\r\n");
   client_expect(c, 200, "abcde12345");
   client_text(c, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n6\r\n");
   client_expect_refusal(c, 413);

@@ -78,7 +78,8 @@ static void reads_a_head_cut_anywhere(void **state) {
   for (size_t cut = 1; cut < sizeof with_fields - 1; cut++) {
     client *c = client_open(a);
     client_send(c, with_fields, cut);
-    while (app_step(a, 0)) {}
+    while (app_step(a, 0)) {
+    }
     assert_int_equal(client_waiting(c), 0);
     client_send(c, with_fields + cut, sizeof with_fields - 1 - cut);
     client_expect(c, 200, "good");
@@ -93,7 +94,8 @@ static void reads_a_head_byte_by_byte(void **state) {
   for (int round = 0; round < 2; round++) {
     for (size_t i = 0; i < sizeof with_fields - 1; i++) {
       client_send(c, with_fields + i, 1);
-      while (app_step(a, 0)) {}
+      while (app_step(a, 0)) {
+      }
     }
     client_expect(c, 200, "good");
   }
@@ -109,7 +111,8 @@ static void reads_two_requests_cut_anywhere(void **state) {
   for (size_t cut = 1; cut < sizeof both - 1; cut++) {
     client *c = client_open(a);
     client_send(c, both, cut);
-    while (app_step(a, 0)) {}
+    while (app_step(a, 0)) {
+    }
     client_send(c, both + cut, sizeof both - 1 - cut);
     client_expect(c, 200, "hello");
     client_expect(c, 200, "abcdefg");
@@ -123,7 +126,8 @@ static void ignores_blank_lines_before_a_request(void **state) {
   a->on_request = app_answer_target;
   client_text(c, "\r\n\n\r\r\n");
   app_quiet(a);
-  client_text(c, "\r\nGET /1 HTTP/1.1\r\nHost: h\r\n\r\n\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n\r\n");
+  client_text(
+      c, "\r\nGET /1 HTTP/1.1\r\nHost: h\r\n\r\n\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n\r\n");
   client_expect(c, 200, "GET /1");
   client_expect(c, 200, "GET /2");
   client_get(c, "/3");
@@ -150,7 +154,8 @@ static void numbers_connections_and_requests(void **state) {
   assert_int_equal(numbers[2], 1);
   wh_address peer, local;
   app_request *r = app_request_at(a, 2);
-  assert_int_equal(wh_server_exchange_addresses(a->server, r->slot, r->generation, &peer, &local), 0);
+  assert_int_equal(wh_server_exchange_addresses(a->server, r->slot, r->generation, &peer, &local),
+                   0);
   assert_int_equal(local.port, a->port);
   assert_int_equal(peer.family, WH_ADDRESS_IPV4);
   assert_int_not_equal(peer.port, 0);
@@ -363,7 +368,9 @@ static void reads_heads_of_every_size(void **state) {
         size_t piece = pieces ? 777 : length;
         for (size_t sent = 0; sent < length; sent += piece) {
           client_send(c, text + sent, length - sent < piece ? length - sent : piece);
-          if (pieces) while (app_step(a, 0)) {}
+          if (pieces)
+            while (app_step(a, 0)) {
+            }
         }
         RUN_UNTIL_REQUESTS(a, number + 1);
         check_large(app_request_at(a, number), size, lines);
@@ -389,7 +396,8 @@ static void keeps_few_large_slots(void **state) {
     RUN_UNTIL_REQUESTS(a, before + COUNT(clients));
     assert_true(a->large_slabs_alive >= COUNT(clients));
     for (size_t i = 0; i < COUNT(clients); i++) check_large(app_request_at(a, before + i), 9000, 3);
-    for (size_t i = 0; i < COUNT(clients); i++) app_respond_text(app_request_at(a, before + i), "x");
+    for (size_t i = 0; i < COUNT(clients); i++)
+      app_respond_text(app_request_at(a, before + i), "x");
     for (size_t i = 0; i < COUNT(clients); i++) client_expect(clients[i], 200, "x");
     assert_int_equal(a->large_slabs_alive, LARGE_SLABS_KEPT);
     assert_int_equal(app_in_use(a), 0);

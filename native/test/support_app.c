@@ -255,8 +255,10 @@ app *app_new(const app_options *options, const wh_limits *limits) {
   m->events = must(malloc(m->event_room * WH_EVENT_WORDS * sizeof *m->events));
   m->commands = must(malloc(m->command_size));
   m->control = must(calloc(WH_CONTROL_WORDS, sizeof *m->control));
-  if (limits != NULL) a->limits = *limits;
-  else wh_limits_init(&a->limits);
+  if (limits != NULL)
+    a->limits = *limits;
+  else
+    wh_limits_init(&a->limits);
   if (wh_server_create(m, &a->limits, &host, a, &a->server) != WH_OK) {
     assert_true(options->no_listen);
     free_memory(a);
@@ -414,8 +416,8 @@ static void command_of(app_request *r, unsigned kind, unsigned flags, unsigned s
   if (kind == WH_COMMAND_RELEASE || flags & WH_COMMAND_FLAG_RELEASE) forget(r);
 }
 
-void app_respond(app_request *r, unsigned status, unsigned flags, const char *head, const void *body,
-                 size_t length) {
+void app_respond(app_request *r, unsigned status, unsigned flags, const char *head,
+                 const void *body, size_t length) {
   command_of(r, WH_COMMAND_RESPOND, flags, status, head, body, length, (uint32_t)length, 0);
 }
 
@@ -475,7 +477,8 @@ uint32_t app_pin_bytes(app *a, const void *bytes, size_t length) {
 
 void app_respond_pinned(app_request *r, unsigned flags, uint32_t pin) {
   uint32_t length = (uint32_t)r->app->pins[pin - 1].length;
-  command_of(r, WH_COMMAND_RESPOND, flags | WH_COMMAND_FLAG_PINNED, 200, NULL, NULL, 0, length, pin);
+  command_of(r, WH_COMMAND_RESPOND, flags | WH_COMMAND_FLAG_PINNED, 200, NULL, NULL, 0, length,
+             pin);
 }
 
 void app_write_pinned(app_request *r, unsigned flags, uint32_t pin) {

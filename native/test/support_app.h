@@ -70,9 +70,9 @@ struct app {
   wh_server *server;
   wh_memory memory;
   wh_limits limits;
-  app_handler on_request;                /* NULL: the request stays open, unanswered */
-  app_handler on_body;                   /* after each BODY, BODY_END, ABORTED, ROOM event */
-  void (*on_batch)(app *app);            /* after each batch */
+  app_handler on_request;     /* NULL: the request stays open, unanswered */
+  app_handler on_body;        /* after each BODY, BODY_END, ABORTED, ROOM event */
+  void (*on_batch)(app *app); /* after each batch */
   app_request **requests;
   size_t request_count, request_room;
   app_request **by_slot; /* open requests */
@@ -82,9 +82,9 @@ struct app {
   app_slab *slabs;
   size_t slab_count, slabs_alive, large_slabs_alive, most_large_slabs;
   size_t batches, events, most_events;
-  int slabs_fail;      /* allocate_slab gives NULL */
+  int slabs_fail;       /* allocate_slab gives NULL */
   size_t slab_fails_at; /* ... the nth time from now; 0 = never */
-  int garbage;    /* commands are nonsense on purpose: they may name pinned buffers that never were */
+  int garbage; /* commands are nonsense on purpose: they may name pinned buffers that never were */
   int dispatching;
   client *clients;
   uint16_t port;
@@ -167,10 +167,10 @@ void app_quiet(app *app);
 /* Fails the test when patience (10 s) is over. */
 uint64_t app_patience(void);
 void app_wait(app *app, uint64_t patience, const char *file, int line, const char *condition);
-#define RUN_UNTIL(app, condition)                                                                \
-  do {                                                                                           \
-    uint64_t patience_ = app_patience();                                                         \
-    while (!(condition)) app_wait((app), patience_, __FILE__, __LINE__, #condition);             \
+#define RUN_UNTIL(app, condition)                                                    \
+  do {                                                                               \
+    uint64_t patience_ = app_patience();                                             \
+    while (!(condition)) app_wait((app), patience_, __FILE__, __LINE__, #condition); \
   } while (0)
 #define RUN_UNTIL_REQUESTS(app, n) RUN_UNTIL(app, (app)->request_count >= (size_t)(n))
 

@@ -186,11 +186,11 @@ static size_t parse(const client *c, int to_head, client_answer *out) {
   size_t head_length = (size_t)(end - in) + 4, taken = 0;
   out->head = malloc(head_length + 1);
   out->body = malloc(length + 1);
-  assert_true(out->head != NULL && out->body != NULL);
+  if (out->head == NULL || out->body == NULL) abort();
   memcpy(out->head, in, head_length);
   out->head[head_length] = '\0';
   assert_memory_equal(out->head, "HTTP/1.1 ", 9);
-  out->status = atoi(out->head + 9);
+  out->status = (int)strtol(out->head + 9, NULL, 10);
   assert_in_range(out->status, 100, 999);
   assert_int_equal(out->head[12], ' ');
   const char *declared = field_of(out->head, "Content-Length");

@@ -10,8 +10,7 @@
 
 static _Atomic uint64_t added_ms;
 
-/* Takes the place of libc's for the whole program. */
-int clock_gettime(clockid_t id, struct timespec *out) {
+static int get_time(clockid_t id, struct timespec *out) {
   if (syscall(SYS_clock_gettime, id, out) != 0) return -1;
   uint64_t added = added_ms;
   out->tv_sec += (time_t)(added / 1000);
@@ -22,6 +21,9 @@ int clock_gettime(clockid_t id, struct timespec *out) {
   }
   return 0;
 }
+
+/* Takes the place of libc's for the whole program. */
+int clock_gettime(clockid_t, struct timespec *) __attribute__((alias("get_time")));
 
 void clock_advance(uint64_t ms) { added_ms += ms; }
 

@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import type { HttpContext } from '../../lib/http/http-context.js';
-import { canInstall, findProgram, installPackage } from '../support/programs.js';
+import {
+  canInstall,
+  findProgram,
+  foreignEnvironment,
+  installPackage,
+} from '../support/programs.js';
 import { deferred, until, within } from '../support/until.js';
 import { startServer } from '../support/wire-server.js';
 
@@ -170,7 +175,11 @@ check('a browser loads a page with fetch and server-sent events', async (t) => {
     url,
   ];
   // A group of its own, so that all of its processes can be ended.
-  const child = spawn(browser, options, { stdio: 'ignore', detached: true });
+  const child = spawn(browser, options, {
+    stdio: 'ignore',
+    detached: true,
+    env: foreignEnvironment(),
+  });
   const closed = once(child, 'close');
   t.teardown(async () => {
     try {

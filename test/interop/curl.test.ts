@@ -8,7 +8,7 @@ import test from 'ava';
 import { createApplication } from '../../lib/server/server.js';
 import type { HttpContext } from '../../lib/http/http-context.js';
 import { WindhoverServer } from '../../lib/server/windhover-server.js';
-import { findProgram } from '../support/programs.js';
+import { findProgram, foreignEnvironment } from '../support/programs.js';
 import { startServer } from '../support/wire-server.js';
 
 const hasCurl = findProgram('curl') !== undefined;
@@ -25,7 +25,9 @@ interface Result {
 /** Runs curl, and feeds it. */
 function curl(args: readonly string[], input?: Uint8Array): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const child = spawn('curl', ['--silent', '--show-error', '--max-time', '60', ...args]);
+    const child = spawn('curl', ['--silent', '--show-error', '--max-time', '60', ...args], {
+      env: foreignEnvironment(),
+    });
     const stdout: Buffer[] = [];
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));

@@ -131,7 +131,7 @@ test('fetch, of Node and of undici', async (t) => {
       method: 'POST',
       body: stream,
       duplex: 'half',
-    } as RequestInit);
+    });
     t.true(Buffer.from(await streamed.arrayBuffer()).equals(sent));
 
     const events = await ask('/events');

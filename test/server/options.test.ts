@@ -203,11 +203,11 @@ test('an endpoint that cannot be understood fails the start, naming it, and list
     const server = new WindhoverServer({
       endpoints: [{ host: '127.0.0.1', port: 0 }, endpoint],
     });
-    const error = (await t.throwsAsync(
+    const error = await t.throwsAsync<Thrown>(
       server.start(application),
       undefined,
       JSON.stringify(endpoint),
-    )) as Thrown;
+    );
     t.regex(String(error.code), /^WH_ERR_/, error.message);
     t.true(error.message.includes(named), error.message);
     t.deepEqual(server.addresses, []);

@@ -20,6 +20,15 @@ export function findProgram(...names: readonly string[]): string | undefined {
   return undefined;
 }
 
+/** The environment for programs that are not ours: without what a sanitizer's run preloads. */
+export function foreignEnvironment(): NodeJS.ProcessEnv {
+  const { LD_PRELOAD: _, ...rest } = process.env;
+  return rest;
+}
+
+/** Whether Node runs with a sanitizer, which makes everything slower and memory larger. */
+export const isSanitized = process.env.WINDHOVER_SANITIZE !== undefined;
+
 /** Whether this process may install Debian packages. */
 export function canInstall(): boolean {
   return process.getuid?.() === 0 && findProgram('apt-get') !== undefined;

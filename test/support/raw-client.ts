@@ -2,8 +2,8 @@
  * A client that sends exactly the bytes that it is told to, and takes answers apart by the letter of RFC
  * 9112: what a lenient client would forgive is an error here.
  */
-import type { NetConnectOpts } from 'node:net';
-import { connect as connectSocket, Socket } from 'node:net';
+import type { NetConnectOpts, Socket } from 'node:net';
+import { connect as connectSocket } from 'node:net';
 
 /** An answer as it stood on the wire. */
 export interface RawAnswer {
@@ -79,7 +79,7 @@ export class RawClient {
   write(data: string | Uint8Array): Promise<void> {
     return new Promise((resolve) => {
       // Whether it arrives is seen in what comes back.
-      this.socket.write(data as string, 'latin1', () => {
+      this.socket.write(data, 'latin1', () => {
         resolve();
       });
     });

@@ -203,6 +203,7 @@ export class RequestRunner<T> implements RequestHandler {
 }
 
 /** Promise's own, whatever somebody makes of the prototype later. */
+// eslint-disable-next-line @typescript-eslint/unbound-method -- called with its receiver
 const then = Promise.prototype.then;
 
 /** Runs what was registered with onCompleted, the last first; what fails is reported, and the rest runs. */

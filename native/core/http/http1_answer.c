@@ -441,8 +441,8 @@ void wh_http1_room(wh_http1 *session) {
 static void end_connection(wh_http1 *session) {
   wh_http_service *service = session->service;
   int unread = session->state == STATE_LENGTH || session->state == STATE_CHUNKED ||
-               session->rest_length > 0 || session->refusal_status != 0 ||
-               session->first != NULL || session->parsing != NULL;
+               session->rest_length > 0 || session->refusal_status != 0 || session->first != NULL ||
+               session->parsing != NULL;
   session->over = 1;
   session->state = STATE_CLOSED;
   service->transport->finish(session->connection, unread);
@@ -486,7 +486,8 @@ void wh_http1_answered(wh_http1 *session, wh_exchange *exchange) {
 
 void wh_http1_write_refusal(wh_http1 *session) {
   unsigned status = session->refusal_status;
-  wh_answer answer = {.status = status, .flags = WH_COMMAND_FLAG_CLOSE, .head = (const uint8_t *)""};
+  wh_answer answer = {
+      .status = status, .flags = WH_COMMAND_FLAG_CLOSE, .head = (const uint8_t *)""};
   static const char options[] = "Allow: OPTIONS\r\n", connect[] = "Allow: CONNECT\r\n";
   if (status == 405 && (session->allow_options || session->allow_connect)) {
     answer.head = (const uint8_t *)(session->allow_options ? options : connect);

@@ -30,7 +30,7 @@ enum { KIND_STREAM = 1, KIND_LISTENER, KIND_WAKE };
 
 #define EVENTS_PER_POLL 256 /* handles fetched at once */
 #define ACCEPTS_PER_TURN 64 /* connections taken from one listener before others have their turn */
-#define READ_SIZE (64U * 1024)   /* at most this much from one stream in one turn */
+#define READ_SIZE (64U * 1024)    /* at most this much from one stream in one turn */
 #define READ_MINIMUM (16U * 1024) /* with less than this left in the arena, the turn ends */
 #define ACCEPT_RETRY_MS 100       /* pause after the process ran out of descriptors */
 
@@ -180,7 +180,12 @@ int wh_stream_want(wh_stream *stream, unsigned interest) {
   return set_interest(stream->loop, &stream->handle, interest);
 }
 
-/* 1: bytes or an end of file were handed over. 0: nothing there, or broken. */
+enum { READ_NOTHING, READ_ALL, READ_FULL };
+
+/*
+ * READ_ALL: bytes or an end of file were handed over. READ_FULL: likewise, and there may be more, which
+ * the next poll reports. READ_NOTHING: nothing there, or broken.
+ */
 static int read_once(wh_stream *stream) {
   wh_loop *loop = stream->loop;
   uint8_t *data = loop->arena + loop->arena_used;
@@ -191,9 +196,9 @@ static int read_once(wh_stream *stream) {
     length = wh_recv(stream->handle.fd, data, room);
   } while (length < 0 && errno == EINTR);
   if (length < 0) {
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return READ_NOTHING;
     stream->events->on_broken(stream, wh_error_from_errno(errno));
-    return 0;
+    return READ_NOTHING;
   }
   if (length == 0) {
     stream->handle.eof = 1;
@@ -201,25 +206,26 @@ static int read_once(wh_stream *stream) {
       int error = set_interest(loop, &stream->handle, stream->handle.interest & ~WH_READ);
       if (error != WH_OK) {
         stream->events->on_broken(stream, error);
-        return 1;
+        return READ_NOTHING;
       }
     }
   }
-  if ((size_t)length == room && stream->handle.known) {
-    /* There may be more, which is no new edge. */
+  int full = (size_t)length == room;
+  if (full && stream->handle.known) {
+    /* What is left is no new edge. */
     int error = arm(loop, &stream->handle, stream->handle.interest);
     if (error != WH_OK) {
       stream->events->on_broken(stream, error);
-      return 1;
+      return READ_NOTHING;
     }
   }
   stream->events->on_read(stream, data, (size_t)length);
-  return 1;
+  return full ? READ_FULL : READ_ALL;
 }
 
 int wh_stream_try_read(wh_stream *stream) {
   if (stream->handle.fd < 0 || stream->handle.eof || arena_is_full(stream->loop)) return 0;
-  return read_once(stream);
+  return read_once(stream) != READ_NOTHING;
 }
 
 static ssize_t written(ssize_t length) {
@@ -326,17 +332,19 @@ static void serve(wh_loop *loop, const struct epoll_event *event) {
       if (event->data.ptr == NULL || handle->fd < 0) return;
     }
     if (ready & EPOLLIN && handle->interest & WH_READ) {
-      read_once(stream);
-      /* The end, or an error, that came along with the bytes is no new edge either. */
-      while (ready & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) && event->data.ptr != NULL &&
-             !handle->eof && handle->fd >= 0 && handle->interest & WH_READ) {
+      int result = read_once(stream);
+      /* The end, or an error, that came along with the last bytes is no new edge either. Not after a
+         full read: the owner may not want more than that in one turn. */
+      while (result == READ_ALL && ready & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) &&
+             event->data.ptr != NULL && !handle->eof && handle->fd >= 0 &&
+             handle->interest & WH_READ) {
         if (arena_is_full(loop)) {
           if (arm(loop, handle, handle->interest) != WH_OK) {
             stream->events->on_broken(stream, WH_ERR_SYSTEM);
           }
           break;
         }
-        if (!read_once(stream)) break;
+        result = read_once(stream);
       }
     } else if (ready & (EPOLLERR | EPOLLHUP)) {
       stream->events->on_broken(stream, WH_ERR_CLOSED);

@@ -32,7 +32,8 @@ static int push_overflow(wh_server *server, uint32_t kind, uint32_t slot, uint32
   return WH_OK;
 }
 
-static int push(wh_server *server, uint32_t kind, const wh_exchange *exchange, uint32_t a, uint32_t b) {
+static int push(wh_server *server, uint32_t kind, const wh_exchange *exchange, uint32_t a,
+                uint32_t b) {
   if (server->destroying) return WH_OK;
   if (server->overflow_count > 0 || server->event_count == server->memory.event_room) {
     return push_overflow(server, kind, exchange->index, a, b);

@@ -48,7 +48,7 @@ struct wh_server {
   size_t overflow_count, overflow_room;
   int eager_reads; /* how well reading right after accept has paid lately */
   uint8_t listening_stopped, stopping, destroying, dispatching;
-  uint8_t fresh;                 /* the clocks were looked at since the last poll began */
+  uint8_t fresh; /* the clocks were looked at since the last poll began */
   uint64_t total_connections, batches;
 };
 
