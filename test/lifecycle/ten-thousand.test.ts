@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import test from 'ava';
+import { isSanitized } from '../support/programs.js';
 import { RawClient } from '../support/raw-client.js';
 import { startChild } from '../support/child.js';
 import { until } from '../support/until.js';
@@ -69,7 +70,7 @@ test('ten thousand kept-alive connections at once, each served twice', async (t)
   );
   t.true(elapsed < 30_000, `${String(elapsed)} ms`);
   // Generous: the figure that counts is the benchmark's, which measures nothing else meanwhile.
-  t.true(each < 4000, String(each));
+  if (!isSanitized) t.true(each < 4000, String(each));
 
   for (const client of clients) client.destroy();
   await until(async () => (await report()).connections === 0, 'all connections are gone');
