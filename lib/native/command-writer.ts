@@ -12,6 +12,8 @@ import type { RawBuffer } from './slab.js';
 const HEAD_BYTES = Command.WORDS * 4;
 /** Longer bodies are not copied but sent from where they are (bytes). */
 const PIN_FROM = 16_384;
+/** A command has a word for the length of its bytes. */
+const LENGTH_MAX = 0xffff_ffff;
 /** Up to this length a loop is quicker than a call into the engine (characters). */
 const LOOP_UP_TO = 24;
 /** The most bytes of UTF-8 for one UTF-16 unit. */
@@ -84,6 +86,12 @@ export class CommandWriter {
       return at >> 2;
     }
     const length = byteLengthOf(body);
+    if (length > LENGTH_MAX) {
+      throw Object.assign(
+        new RangeError(`Bytes are sent up to ${String(LENGTH_MAX)} at once: write them in pieces`),
+        { code: 'WH_ERR_INVALID_ARGUMENT' },
+      );
+    }
     if (length >= PIN_FROM && !this.closed) {
       const pinned = this.lane.pin(body);
       const at = this.reserve(HEAD_BYTES + headLength);

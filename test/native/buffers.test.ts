@@ -164,3 +164,30 @@ test.serial('a server that is stopped by force lets go of what waits', async (t)
   await client.closed;
   t.is(server.metrics().connections, 0);
 });
+
+test.serial(
+  'more than four gigabytes at once are refused, not sent with a wrong length',
+  async (t) => {
+    let huge: Uint8Array;
+    try {
+      huge = new Uint8Array(2 ** 32); // takes no memory until somebody looks
+    } catch {
+      t.log('skipped: no room for so large an array');
+      t.pass();
+      return;
+    }
+    const { connect, reported } = await startServer(t, ({ request, response }) =>
+      request.path === '/bytes' ? response.bytes(huge) : response.write(huge),
+    );
+    for (const path of ['/bytes', '/write']) {
+      const client = await connect();
+      await t.throwsAsync(client.request(`GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`), {
+        message: /cut an answer short/,
+      });
+    }
+    t.deepEqual(
+      reported.map((error) => (error as { code?: unknown }).code),
+      ['WH_ERR_INVALID_ARGUMENT', 'WH_ERR_INVALID_ARGUMENT'],
+    );
+  },
+);

@@ -451,8 +451,10 @@ export class WindhoverExchange
   }
 
   private orderAnswer(flags: number, head: string, body: Uint8Array | string): void {
-    this.endOrdered = true;
-    if (this.aborted) return;
+    if (this.aborted) {
+      this.endOrdered = true;
+      return;
+    }
     const { host, number } = this.slot;
     const commands = host.commands;
     this.lastPlace = commands.write(
@@ -464,6 +466,7 @@ export class WindhoverExchange
       head,
       body,
     );
+    this.endOrdered = true; // not before: what is too long is refused
     this.lastEpoch = commands.epoch;
   }
 
