@@ -2,7 +2,7 @@
 
 namespace {
 constexpr uint64_t kBudget = 50000;      // ns to look for the next request, by default
-constexpr uint64_t kEntryGap = 120000;   // ns: a gap that includes falling asleep and waking up
+constexpr uint64_t kEntryGap = 200000;   // ns: a gap that includes falling asleep and waking up
 constexpr uint64_t kSlice = 10000;       // ns of looking before Node's loop has its turn
 constexpr uint32_t kSmallBatch = 3 * 16; // requests per turn * 16: above, looking does not pay
 constexpr uint32_t kPenaltyMost = 1024;  // turns
@@ -123,11 +123,15 @@ void Driver::Traffic(int requests) {
   batch_ = (batch_ * 7 + size) / 8;
   gap_ = (gap_ * 3 + (gap > 8 * kBudget ? 8 * kBudget : gap)) / 4;
   if (busy_poll_ == kAdaptive) {
+    if (gap_ > kEntryGap * 3 / 2)
+      trial_.Interrupt();
+    else
+      trial_.Count(requests);
     if (put_off_ > 0) {
       put_off_--;
       return;
     }
-    if (batch_ > kSmallBatch || gap_ > kEntryGap) {
+    if (!trial_.Polls() || batch_ > kSmallBatch || gap_ > kEntryGap) {
       looking_ = false;
       return;
     }

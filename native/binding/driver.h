@@ -6,11 +6,13 @@
 //
 // Busy-polling. To put a thread to sleep and wake it costs as much as 40 µs of looking for the next
 // request. So after a turn with traffic an idle handle keeps Node's loop from sleeping, as long as
-// the recent past says that the next request comes within the budget, and batches are small (many
-// connections keep the thread busy anyway). A look that found nothing stops it, and puts off the next
+// the recent past says that the next request comes within the budget, batches are small (many
+// connections keep the thread busy anyway), and trials show that it pays (poll_trial.h). A look that found nothing stops it, and puts off the next
 // attempt, twice as long each time it fails again: a server without traffic takes no CPU.
 #ifndef WH_BINDING_DRIVER_H
 #define WH_BINDING_DRIVER_H
+
+#include "binding/poll_trial.h"
 
 #include <uv.h>
 
@@ -79,6 +81,7 @@ private:
   uint32_t batch_ = 0;        // requests per turn * 16, smoothed
   uint32_t put_off_ = 0;      // turns to let pass before looking again
   uint32_t penalty_ = 1;
+  PollTrial trial_;
 };
 
 #endif
