@@ -1,4 +1,4 @@
-/* What http1.c (requests in) and http1_answer.c (answers out) share. Private to the two. */
+/* What the http1*.c share: the session and its parts. Private to them. */
 #ifndef WH_HTTP_HTTP1_SESSION_H
 #define WH_HTTP_HTTP1_SESSION_H
 
@@ -6,7 +6,15 @@
 #include <stdint.h>
 
 #include "http/chunked.h"
+#include "http/head_cache.h"
 #include "http/http1.h"
+
+/* What all sessions of a service start from. */
+struct wh_http1_shared {
+  llhttp_settings_t settings;
+  llhttp_t states[2]; /* the parser behind the request line, for HTTP/1.0 and 1.1 */
+  wh_head_cache heads;
+};
 
 typedef enum wh_http1_state {
   STATE_LINE,    /* before or in a request line */
@@ -22,7 +30,7 @@ struct wh_http1 {
   void *connection;
   uint64_t number;
   uint32_t *requests;
-  uint8_t *head_hint; /* the connection's, for the cache of header sections */
+  uint8_t *head_hint;        /* the connection's, for the cache of header sections */
   wh_exchange *first, *last; /* dispatched and not answered, in order */
   wh_exchange *parsing;      /* whose head or body is being received */
   size_t running;            /* exchanges from first to last */
@@ -50,7 +58,27 @@ struct wh_http1 {
 
 extern const wh_protocol wh_http1_protocol;
 
-/* The answer of `exchange`, which is the first of its session, is out. May end the connection. */
+/* http1_head.c: takes bytes of a request line, of header lines; returns how many it took. */
+size_t wh_http1_receive_line(wh_http1 *session, const uint8_t *data, size_t length);
+size_t wh_http1_receive_fields(wh_http1 *session, const uint8_t *data, size_t length);
+
+/* http1_body.c: the head is complete and valid: sees to the body, and whether it may run now. */
+void wh_http1_start_exchange(wh_http1 *session);
+/* Hands the request over, if that has not happened, because its body is about to come. */
+void wh_http1_dispatch_before_body(wh_http1 *session);
+/* Takes bytes of a body by Content-Length, of a chunked one; returns how many it took. */
+size_t wh_http1_receive_length(wh_http1 *session, const uint8_t *data, size_t length);
+size_t wh_http1_receive_chunked(wh_http1 *session, const uint8_t *data, size_t length);
+
+/* http1_refusal.c: the request that is being received is refused. */
+void wh_http1_refuse(wh_http1 *session, wh_refusal reason, unsigned status);
+
+/* Gives an exchange back to the pool. */
+static inline void wh_http1_give(wh_http1 *session, wh_exchange *exchange) {
+  wh_exchange_give(session->service->pool, exchange);
+}
+
+/* http1_answer.c. The answer of `exchange`, which is the first of its session, is out. May end the connection. */
 void wh_http1_answered(wh_http1 *session, wh_exchange *exchange);
 /* Writes the refusal that is noted, once no earlier answer is due. */
 void wh_http1_write_refusal(wh_http1 *session);
