@@ -18,6 +18,9 @@ export type { ServerMetrics } from './server/windhover-server.js';
 export type {
   EndpointOptions,
   EndpointSettings,
+  Refusal,
+  RefusalAnswer,
+  RefusalHook,
   ServerLimits,
   ServerOptions,
   TcpEndpoint,

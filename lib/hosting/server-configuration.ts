@@ -12,6 +12,8 @@ export class ServerConfiguration implements ServerOptions {
   addServerHeader = true;
   /** Whether the server polls for a while before it sleeps; see {@link ServerOptions.busyPoll}. */
   busyPoll: 'adaptive' | number | false = 'adaptive';
+  /** What answers to refused requests say; see {@link ServerOptions.refusals}. */
+  refusals: NonNullable<ServerOptions['refusals']> = 'empty';
 
   /**
    * Adds an endpoint.

@@ -242,13 +242,7 @@ export class WebApplication extends PipelineBuilder {
       });
     }
     if (typeof chosenServer === 'function') {
-      const { limits, addServerHeader, busyPoll } = configuration;
-      return (this.currentServer = chosenServer({
-        endpoints: [...endpoints],
-        limits,
-        addServerHeader,
-        busyPoll,
-      }));
+      return (this.currentServer = chosenServer({ ...configuration, endpoints: [...endpoints] }));
     }
     const asked = chosenServer.features.get(ServerAddressesFeature)?.addresses;
     if (asked?.length === 0) {

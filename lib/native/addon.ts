@@ -1,12 +1,28 @@
 /** The addon's face, typed. Only this folder touches it. */
 import loader from './load-addon.cjs';
 
+/** A reason for which the core refuses requests. */
+export interface LaneRefusal {
+  readonly number: number;
+  readonly reason: string;
+  readonly status: number;
+  readonly detail: string;
+}
+
+/** How requests refused for a reason are answered: header lines with their CRLFs, and a body. */
+export interface LaneRefusalAnswer {
+  readonly number: number;
+  readonly head: string;
+  readonly body: string;
+}
+
 /** The limits and switches that the core knows by name. `null` or `Infinity` means no limit. */
 export interface LaneOptions {
-  readonly [limit: string]: number | boolean | null | undefined;
+  readonly [limit: string]: number | boolean | null | undefined | readonly LaneRefusalAnswer[];
   /** Microseconds to poll after traffic; -1 = adaptive, 0 = never. */
   readonly busyPoll?: number;
   readonly addServerHeader?: boolean;
+  readonly refusals?: readonly LaneRefusalAnswer[];
 }
 
 /** An endpoint as the core takes it: exactly one of url, host and path. */
@@ -81,6 +97,8 @@ export interface Addon {
   /** Throws what `create` would throw for a bad option. */
   checkOptions(options: LaneOptions): void;
   create(options: LaneOptions, handlers: LaneHandlers): Lane;
+  /** All the reasons for which requests are refused. */
+  refusals(): LaneRefusal[];
   /** The files that the libraries' functions come from; for the test suite. */
   symbolOrigins(): Record<string, string | null>;
 }

@@ -57,12 +57,43 @@ export interface ServerLimits {
   maxPipelinedRequests?: number;
 }
 
+/** Why a request was refused, and how it is answered. */
+export interface Refusal {
+  /** A name that stays the same from version to version, such as `requestBodyTooLarge`. */
+  readonly reason: string;
+  /** The status of the answer. */
+  readonly status: number;
+  /** The status's phrase, such as `Content Too Large`. */
+  readonly title: string;
+  /** A sentence for people. */
+  readonly detail: string;
+}
+
+/** What goes out with a refusal. Its status, framing, `Date` and `Connection: close` are the server's. */
+export interface RefusalAnswer {
+  /** Header fields. */
+  headers?: Record<string, string>;
+  /** The body, sent as UTF-8. Default: none. */
+  body?: string;
+}
+
+/**
+ * Makes the answer to requests refused for a reason. Called once for each reason when the server is
+ * made, not for each request: a refusal never runs JavaScript.
+ */
+export type RefusalHook = (refusal: Refusal) => RefusalAnswer | undefined;
+
 /** What a WindhoverServer is made from. Source: Kestrel's KestrelServerOptions. */
 export interface ServerOptions {
   /** Where to listen. Default `http://localhost:5000`. */
   endpoints?: EndpointOptions[];
   /** Limits of size, number and time. */
   limits?: ServerLimits;
+  /**
+   * What answers to refused requests say beside their status: nothing (`'empty'`, the default: all of it
+   * may be noise to an attacker), a line of text, a problem document (RFC 9457), or what a hook makes.
+   */
+  refusals?: 'empty' | 'text' | 'problem' | RefusalHook;
   /** Whether answers carry a `Server` field where the application sets none. Default true. */
   addServerHeader?: boolean;
   /**

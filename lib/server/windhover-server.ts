@@ -2,7 +2,7 @@
 import { FeatureCollection } from '../features/feature-collection.js';
 import { ServerAddressesFeature } from '../features/server-features.js';
 import { invalidArgument, WindhoverError } from '../http/errors.js';
-import { getAddon } from '../native/addon.js';
+import { getAddon, type LaneOptions } from '../native/addon.js';
 import { NativeServer } from '../native/native-server.js';
 import type { EndpointOptions, ServerOptions } from './options.js';
 import type { HttpApplication, Server } from './server.js';
@@ -46,7 +46,7 @@ export interface ServerMetrics {
 /** An HTTP server on windhover's native core. Source of names and behaviour: Kestrel. */
 export class WindhoverServer implements Server {
   readonly features: FeatureCollection = new FeatureCollection();
-  private readonly options: ServerOptions;
+  private readonly options: LaneOptions;
   private readonly endpoints: readonly EndpointOptions[];
   private native: NativeServer | undefined;
   private stopping: Promise<void> | undefined;
@@ -61,8 +61,8 @@ export class WindhoverServer implements Server {
    * @throws TypeError or RangeError WH_ERR_INVALID_OPTION, naming the option and the value.
    */
   constructor(options: ServerOptions = {}) {
-    getAddon().checkOptions(toLaneOptions(options));
-    this.options = { ...options, limits: { ...options.limits } };
+    this.options = toLaneOptions(options);
+    getAddon().checkOptions(this.options);
     this.endpoints = [...(options.endpoints ?? [])];
     this.endpoints.forEach((endpoint, i) => {
       toLaneEndpoint(endpoint, `endpoints[${String(i)}]`);
@@ -90,7 +90,7 @@ export class WindhoverServer implements Server {
     }
     signal?.throwIfAborted();
     const runner = new RequestRunner(application);
-    const native = new NativeServer(toLaneOptions(this.options), runner);
+    const native = new NativeServer(this.options, runner);
     const feature = this.features.get(ServerAddressesFeature);
     const asked = this.endpoints.length > 0 ? [] : (feature?.addresses ?? []);
     const endpoints: EndpointOptions[] = [...this.endpoints, ...asked.map((url) => ({ url }))];

@@ -8,6 +8,7 @@
 
 #include "binding/lane.h"
 #include "binding/origins.h"
+#include "binding/refusals.h"
 #include "binding/values.h"
 
 namespace {
@@ -361,7 +362,7 @@ NAPI_MODULE_INIT() {
     const char *name;
     napi_callback callback;
   } exported[] = {
-      {"create", Create}, {"checkOptions", CheckOptions}, {"symbolOrigins", SymbolOrigins}};
+      {"create", Create}, {"checkOptions", CheckOptions}, {"refusals", ListRefusals}, {"symbolOrigins", SymbolOrigins}};
   for (const auto &entry : exported) {
     napi_value function;
     if (napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.callback, nullptr,

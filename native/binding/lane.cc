@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "binding/refusals.h"
 #include "binding/values.h"
 
 namespace {
@@ -71,6 +72,7 @@ bool Lane::Open(napi_value options, napi_value handlers, napi_value result) {
   control = memory.control;
   int error = wh_server_create(&memory, &limits, &HostTable::table, this, &server);
   if (error != WH_OK) return Throw(env, error, "cannot make the server");
+  if (!ReadRefusals(env, options, server)) return false;
   uv_loop_s *loop;
   const bool watched = napi_get_uv_event_loop(env, &loop) == napi_ok &&
                        driver.Start(this, loop, wh_server_descriptor(server)) == 0;

@@ -22,6 +22,7 @@
 
 #include "base/error.h"
 #include "generated/shared_layout.h"
+#include "http/refusal.h"
 #include "net/address.h"
 #include "server/limits.h"
 
@@ -58,6 +59,14 @@ int wh_server_create(const wh_memory *memory, const wh_limits *limits, const wh_
                      void *user, wh_server **out);
 /* Closes everything at once and frees it. Nothing is dispatched. NULL is fine. */
 void wh_server_destroy(wh_server *server);
+
+/*
+ * How requests refused for that reason are answered from now on: header lines with their CRLFs, which
+ * must not be framing, Date, Server or Connection, and a body. Both are copied. WH_ERR_NO_MEMORY, or
+ * WH_ERR_INVALID_ARGUMENT for a reason that there is not.
+ */
+int wh_server_set_refusal(wh_server *server, unsigned reason, const char *head, size_t head_length,
+                          const char *body, size_t body_length);
 
 /* Listens on an endpoint; see net/listen.h. On failure the message says what went wrong. */
 int wh_server_listen(wh_server *server, const wh_endpoint *endpoint, char *message,

@@ -105,7 +105,10 @@ static void check_refusal(app *a, size_t row, const char *bytes, size_t length, 
   if (answer.status != status) {
     fail_msg("row %zu: %d instead of %d for:\n%s", row, answer.status, status, bytes);
   }
-  assert_int_equal(answer.length, 0);
+  /* Who speaks TLS to a cleartext port is told so. */
+  size_t explained =
+      bytes[0] == 0x16 ? strlen(wh_refusal_table[WH_REFUSED_TLS_ON_CLEARTEXT].text) : 0;
+  assert_int_equal(answer.length, explained);
   assert_true(answer.has_length && answer.close);
   assert_int_equal(client_answer_has(&answer, "Server: windhover"), 1);
   client_answer_free(&answer);
@@ -123,6 +126,37 @@ static void refuses_what_is_wrong(void **state) {
   wh_metrics metrics;
   wh_server_metrics(a->server, &metrics);
   assert_int_equal(metrics.refused, COUNT(table));
+}
+
+static void answers_as_it_was_told(void **state) {
+  app *a = *state;
+  static const char head[] = "Content-Type: text/plain\r\nX-Why: line\r\n", body[] = "bad line";
+  assert_int_equal(wh_server_set_refusal(a->server, WH_REFUSED_NOTHING, "", 0, "", 0),
+                   WH_ERR_INVALID_ARGUMENT);
+  assert_int_equal(wh_server_set_refusal(a->server, WH_REFUSAL_COUNT, "", 0, "", 0),
+                   WH_ERR_INVALID_ARGUMENT);
+  /* Twice: the first is freed. */
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(wh_server_set_refusal(a->server, WH_REFUSED_HEADER, head, sizeof head - 1,
+                                           body, sizeof body - 1),
+                     WH_OK);
+  }
+  static const char *const requests[] = {"GET / HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n",
+                                         "HEAD / HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n"};
+  for (int i = 0; i < 2; i++) {
+    client *c = client_open(a);
+    client_send(c, requests[i], strlen(requests[i]));
+    app_quiet(a);
+    client_answer answer = client_take(c, i == 1);
+    assert_int_equal(answer.status, 400);
+    assert_int_equal(client_answer_has(&answer, "X-Why: line"), 1);
+    assert_int_equal(client_answer_has(&answer, "Content-Length: 8"), 1);
+    assert_int_equal(answer.length, i == 1 ? 0 : 8);
+    if (i == 0) assert_memory_equal(answer.body, body, 8);
+    client_answer_free(&answer);
+    client_expect_end(c);
+    client_close(c);
+  }
 }
 
 static void refuses_the_same_cut_anywhere(void **state) {
@@ -472,6 +506,7 @@ static void a_refused_client_can_read_while_it_sends(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      APP_TEST(answers_as_it_was_told),
       APP_TEST(refuses_what_is_wrong),
       APP_TEST(refuses_the_same_cut_anywhere),
       APP_TEST(refuses_nul_bytes),

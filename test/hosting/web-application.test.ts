@@ -61,6 +61,7 @@ test('a function that makes the server gets all the options, with the URLs as en
       limits: { maxRequestBodySize: 10_000_000 },
       addServerHeader: false,
       busyPoll: 50,
+      refusals: 'empty',
     },
   ]);
 });

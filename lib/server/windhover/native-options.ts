@@ -2,6 +2,7 @@
 import { codedRangeError, codedTypeError, invalidArgument } from '../../http/errors.js';
 import type { LaneEndpoint, LaneOptions } from '../../native/addon.js';
 import type { EndpointOptions, ServerOptions } from '../options.js';
+import { toRefusalAnswers } from './refusals.js';
 
 const CODE = 'WH_ERR_INVALID_OPTION';
 
@@ -20,6 +21,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
   'endpoints',
   'limits',
   'addServerHeader',
+  'refusals',
   'busyPoll',
 ]);
 
@@ -92,7 +94,7 @@ export function toLaneOptions(options: ServerOptions): LaneOptions {
     throw invalidArgument('options', 'an object', options);
   }
   refuseUnknown(options, OPTIONS, '');
-  const { endpoints, limits = {}, busyPoll = 'adaptive', addServerHeader } = options;
+  const { endpoints, limits = {}, busyPoll = 'adaptive', addServerHeader, refusals } = options;
   if (endpoints !== undefined && !Array.isArray(endpoints)) {
     throw wrongType('endpoints', 'an array', endpoints);
   }
@@ -104,6 +106,7 @@ export function toLaneOptions(options: ServerOptions): LaneOptions {
   return {
     ...limits,
     ...(addServerHeader === undefined ? {} : { addServerHeader }),
+    ...(refusals === undefined ? {} : { refusals: toRefusalAnswers(refusals) }),
     busyPoll: busyPoll === 'adaptive' ? -1 : busyPoll === false ? 0 : toMicroseconds(busyPoll),
   };
 }

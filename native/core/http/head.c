@@ -18,11 +18,6 @@ typedef struct field {
 
 _Static_assert(sizeof(field) == WH_FIELD_SIZE, "the table's entry is this struct");
 
-static wh_refusal fail(wh_head_facts *facts, wh_refusal reason, unsigned status) {
-  facts->status = status;
-  return reason;
-}
-
 /*
  * Whether the field stands on one line: name, colon, white space, value, CRLF. llhttp joins lines that
  * begin with white space (obs-fold, RFC 9112 section 5.2), which nobody should send.
@@ -82,32 +77,32 @@ wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *
     uint8_t *entry = wh_slot_field(exchange, i);
     memcpy(&f, entry, sizeof f);
     if (f.name_length == 0 || !is_one_line(slot, &f)) { /* llhttp lets both pass */
-      return fail(facts, WH_REFUSED_HEADER, 400);
+      return WH_REFUSED_HEADER;
     }
     const uint8_t *value = slot + f.value_offset;
     trim(slot, &f);
     f.id = wh_header_id(slot + f.name_offset, f.name_length);
     memcpy(entry, &f, sizeof f);
     if (has_high(value, f.value_length)) {
-      if (!wh_utf8_is_valid(value, f.value_length)) return fail(facts, WH_REFUSED_HEADER, 400);
+      if (!wh_utf8_is_valid(value, f.value_length)) return WH_REFUSED_HEADER;
       facts->flags |= WH_REQUEST_FLAG_HIGH_BYTES;
     }
     switch (f.id) {
     case WH_HEADER_HOST:
       hosts++;
       host = f;
-      if (!wh_host_is_valid(value, f.value_length)) return fail(facts, WH_REFUSED_HOST, 400);
+      if (!wh_host_is_valid(value, f.value_length)) return WH_REFUSED_HOST;
       break;
     case WH_HEADER_CONTENT_LENGTH:
       lengths++;
       if (wh_content_length_parse(value, f.value_length, &facts->content_length) != 0) {
-        return fail(facts, WH_REFUSED_CONTENT_LENGTH, 400);
+        return WH_REFUSED_CONTENT_LENGTH;
       }
       break;
     case WH_HEADER_TRANSFER_ENCODING:
       encodings++;
       if (!wh_transfer_encoding_is_chunked(value, f.value_length)) {
-        return fail(facts, WH_REFUSED_TRANSFER_ENCODING, 400);
+        return WH_REFUSED_TRANSFER_ENCODING;
       }
       break;
     case WH_HEADER_CONNECTION:
@@ -116,7 +111,7 @@ wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *
     case WH_HEADER_EXPECT:
       if (exchange->minor_version == 0) break; /* RFC 9110 10.1.1: ignored on HTTP/1.0 */
       if (!wh_expect_is_continue(value, f.value_length)) {
-        return fail(facts, WH_REFUSED_EXPECTATION, 417);
+        return WH_REFUSED_EXPECTATION;
       }
       facts->expect_continue = 1;
       break;
@@ -124,17 +119,17 @@ wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *
     }
   }
   if (hosts > 1 || (hosts == 0 && exchange->minor_version == 1)) {
-    return fail(facts, WH_REFUSED_HOST, 400);
+    return WH_REFUSED_HOST;
   }
-  if (hosts == 1 && !host_fits_target(exchange, &host)) return fail(facts, WH_REFUSED_HOST, 400);
-  if (lengths > 1) return fail(facts, WH_REFUSED_CONTENT_LENGTH, 400);
+  if (hosts == 1 && !host_fits_target(exchange, &host)) return WH_REFUSED_HOST;
+  if (lengths > 1) return WH_REFUSED_CONTENT_LENGTH;
   if (encodings > 1 || (encodings == 1 && (lengths == 1 || exchange->minor_version == 0))) {
-    return fail(facts, WH_REFUSED_TRANSFER_ENCODING, 400);
+    return WH_REFUSED_TRANSFER_ENCODING;
   }
   uint8_t method = slot[WH_SLOT_METHOD];
   if (exchange->minor_version == 0 && lengths == 0 &&
       (method == WH_METHOD_POST || method == WH_METHOD_PUT)) {
-    return fail(facts, WH_REFUSED_LENGTH_REQUIRED, 400);
+    return WH_REFUSED_LENGTH_REQUIRED;
   }
   if (encodings == 1) facts->flags |= WH_REQUEST_FLAG_CHUNKED | WH_REQUEST_FLAG_HAS_BODY;
   if (facts->content_length > 0) facts->flags |= WH_REQUEST_FLAG_HAS_BODY;

@@ -9,7 +9,6 @@
 
 /* What the header fields say. */
 typedef struct wh_head_facts {
-  unsigned status;     /* with a refusal: what to answer */
   unsigned flags;      /* WH_REQUEST_FLAG_... */
   unsigned connection; /* enum wh_connection_option */
   uint64_t content_length;
@@ -19,7 +18,7 @@ typedef struct wh_head_facts {
 /*
  * Goes over the `fields` entries of an HTTP/1 head in its slot: sets each entry's id, takes white
  * space off its value, and reads the fields that the server itself obeys. 0, or why the request is
- * refused, with facts->status.
+ * refused.
  */
 wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *facts);
 

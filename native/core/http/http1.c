@@ -161,7 +161,7 @@ static void receive_end(wh_http1 *session) {
     return;
   }
   if (session->state == STATE_WAIT || session->rest_length > 0) return; /* complete requests wait */
-  if (session->first == NULL && session->refusal_status == 0) {
+  if (session->first == NULL && session->refusal == 0) {
     session->over = 1;
     service->transport->finish(session->connection, 0);
   }
@@ -201,7 +201,7 @@ void wh_http1_resume(wh_http1 *session, uint8_t *scratch) {
 }
 
 void wh_http1_head_timeout(wh_http1 *session) {
-  wh_http1_refuse(session, WH_REFUSED_HEADERS_TIMEOUT, 408);
+  wh_http1_refuse(session, WH_REFUSED_HEADERS_TIMEOUT);
 }
 
 void wh_http1_stop(wh_http1 *session) {

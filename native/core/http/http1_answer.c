@@ -12,8 +12,6 @@
 /* The largest body that is composed together with its head; more goes behind it in pieces. */
 #define COMPOSED_BODY 16384U
 #define BODY_PIECE 32768U
-/* More than status line, Date, Server, Content-Type, framing and Connection take together. */
-#define HEAD_OVERHEAD 512U
 
 typedef enum pending_kind {
   PENDING_RESPOND,
@@ -110,34 +108,29 @@ static int status_has_no_body(unsigned status) {
   return status < 200 || status == 204 || status == 205 || status == 304;
 }
 
-/*
- * The head, with everything but the empty line. `framing` says how the body's end will be known.
- */
-typedef enum framing { FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_NONE } framing;
-
 /* Whether the answer that is being written is the last that is due on its connection. */
 static int is_last(const wh_http1 *session, const wh_exchange *exchange) {
   return exchange->next == NULL && session->rest_length == 0 && !session->waiting_head &&
-         session->refusal_status == 0;
+         session->refusal == 0;
 }
 
-static uint8_t *put_head(uint8_t *out, wh_http1 *session, wh_exchange *exchange,
-                         const wh_answer *answer, framing how, uint64_t content_length) {
+uint8_t *wh_http1_put_head(uint8_t *out, wh_http1 *session, wh_exchange *exchange,
+                           const wh_answer *answer, wh_framing how, uint64_t content_length) {
   const uint8_t *head = answer->head;
   size_t head_length = answer->head_length;
   out = put_status_line(out, answer, &head, &head_length);
   out = put_content_type(out, answer->flags);
   out = put(out, head, head_length);
   out = put_date_and_server(out, session->service, answer->flags);
-  if (how == FRAMING_LENGTH) {
+  if (how == WH_FRAMING_LENGTH) {
     out = LITERAL(out, "Content-Length: ");
     out = put_decimal(out, content_length);
     out = LITERAL(out, "\r\n");
-  } else if (how == FRAMING_CHUNKED) {
+  } else if (how == WH_FRAMING_CHUNKED) {
     out = LITERAL(out, "Transfer-Encoding: chunked\r\n");
   }
   /* Without 100 Continue, whether the body comes is anybody's guess: what follows cannot be told. */
-  if (answer->flags & WH_COMMAND_FLAG_CLOSE || exchange->continue_due || how == FRAMING_CLOSE ||
+  if (answer->flags & WH_COMMAND_FLAG_CLOSE || exchange->continue_due || how == WH_FRAMING_CLOSE ||
       ((session->service->stopping || session->eof) && is_last(session, exchange))) {
     exchange->close = 1;
   }
@@ -171,14 +164,15 @@ static void send_respond(wh_http1 *session, wh_exchange *exchange, const wh_answ
   size_t body_length = no_body || exchange->head_only ? 0 : answer->body_length;
   int pinned = (answer->flags & WH_COMMAND_FLAG_PINNED) != 0;
   size_t composed = pinned || body_length > COMPOSED_BODY ? 0 : body_length;
-  framing how = answer->status == 205 || !no_body ? FRAMING_LENGTH : FRAMING_NONE;
+  wh_framing how = answer->status == 205 || !no_body ? WH_FRAMING_LENGTH : WH_FRAMING_NONE;
   uint8_t *start =
-      transport->reserve(session->connection, HEAD_OVERHEAD + answer->head_length + composed);
+      transport->reserve(session->connection, WH_HEAD_OVERHEAD + answer->head_length + composed);
   if (start == NULL) {
     drop_pinned(session, answer);
     return;
   }
-  uint8_t *out = put_head(start, session, exchange, answer, how, no_body ? 0 : answer->body_length);
+  uint8_t *out =
+      wh_http1_put_head(start, session, exchange, answer, how, no_body ? 0 : answer->body_length);
   if (composed > 0) out = put(out, answer->body, composed);
   transport->commit(session->connection, (size_t)(out - start));
   exchange->started = 1;
@@ -196,25 +190,25 @@ static void send_respond(wh_http1 *session, wh_exchange *exchange, const wh_answ
 
 static void send_start(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer) {
   const wh_transport *transport = session->service->transport;
-  framing how = FRAMING_CHUNKED;
+  wh_framing how = WH_FRAMING_CHUNKED;
   exchange->no_body = status_has_no_body(answer->status);
   uint64_t content_length = exchange->no_body ? 0 : answer->content_length;
   if (exchange->no_body) {
     /* A client reads 205 as any other answer (RFC 9112 section 6.3). */
-    how = answer->status == 205 ? FRAMING_LENGTH : FRAMING_NONE;
+    how = answer->status == 205 ? WH_FRAMING_LENGTH : WH_FRAMING_NONE;
   } else if (answer->flags & WH_COMMAND_FLAG_HAS_LENGTH) {
-    how = FRAMING_LENGTH;
+    how = WH_FRAMING_LENGTH;
     exchange->has_length = 1;
     exchange->response_left = answer->content_length;
   } else if (exchange->head_only) {
-    how = FRAMING_NONE; /* the length that GET would have is not known */
+    how = WH_FRAMING_NONE; /* the length that GET would have is not known */
   } else if (exchange->minor_version == 0) {
-    how = FRAMING_CLOSE;
+    how = WH_FRAMING_CLOSE;
   }
-  exchange->chunked = how == FRAMING_CHUNKED;
-  uint8_t *start = transport->reserve(session->connection, HEAD_OVERHEAD + answer->head_length);
+  exchange->chunked = how == WH_FRAMING_CHUNKED;
+  uint8_t *start = transport->reserve(session->connection, WH_HEAD_OVERHEAD + answer->head_length);
   if (start == NULL) return;
-  uint8_t *out = put_head(start, session, exchange, answer, how, content_length);
+  uint8_t *out = wh_http1_put_head(start, session, exchange, answer, how, content_length);
   transport->commit(session->connection, (size_t)(out - start));
 }
 
@@ -367,7 +361,7 @@ static void http1_inform(wh_exchange *exchange, const wh_answer *answer) {
     return;
   }
   const wh_transport *transport = session->service->transport;
-  uint8_t *start = transport->reserve(session->connection, HEAD_OVERHEAD + answer->head_length);
+  uint8_t *start = transport->reserve(session->connection, WH_HEAD_OVERHEAD + answer->head_length);
   if (start == NULL) return;
   const uint8_t *head = answer->head;
   size_t head_length = answer->head_length;
@@ -437,11 +431,10 @@ void wh_http1_room(wh_http1 *session) {
 
 /* --- the end of an answer --- */
 
-/* Ends the connection once everything is sent. What still runs on it is told. */
-static void end_connection(wh_http1 *session) {
+void wh_http1_end_connection(wh_http1 *session) {
   wh_http_service *service = session->service;
   int unread = session->state == STATE_LENGTH || session->state == STATE_CHUNKED ||
-               session->rest_length > 0 || session->refusal_status != 0 || session->first != NULL ||
+               session->rest_length > 0 || session->refusal != 0 || session->first != NULL ||
                session->parsing != NULL;
   session->over = 1;
   session->state = STATE_CLOSED;
@@ -466,7 +459,7 @@ void wh_http1_answered(wh_http1 *session, wh_exchange *exchange) {
   if (exchange->wants_ended) service->receiver->ended(service->user, exchange);
   if (exchange->released) wh_exchange_give(service->pool, exchange);
   if (close) {
-    if (!session->over) end_connection(session);
+    if (!session->over) wh_http1_end_connection(session);
     return;
   }
   if (session->first != NULL) {
@@ -475,29 +468,11 @@ void wh_http1_answered(wh_http1 *session, wh_exchange *exchange) {
     return;
   }
   service->transport->hold(session->connection, 0);
-  if (session->refusal_status != 0) {
+  if (session->refusal != 0) {
     wh_http1_write_refusal(session);
   } else if (session->eof && session->rest_length == 0 && !session->waiting_head) {
-    end_connection(session);
+    wh_http1_end_connection(session);
   } else if (session->state == STATE_WAIT && !session->waiting_head) {
     session->state = STATE_LINE;
   }
-}
-
-void wh_http1_write_refusal(wh_http1 *session) {
-  unsigned status = session->refusal_status;
-  wh_answer answer = {
-      .status = status, .flags = WH_COMMAND_FLAG_CLOSE, .head = (const uint8_t *)""};
-  static const char options[] = "Allow: OPTIONS\r\n", connect[] = "Allow: CONNECT\r\n";
-  if (status == 405 && (session->allow_options || session->allow_connect)) {
-    answer.head = (const uint8_t *)(session->allow_options ? options : connect);
-    answer.head_length = sizeof options - 1;
-  }
-  wh_exchange none = {.minor_version = 1};
-  uint8_t *start = session->service->transport->reserve(session->connection, HEAD_OVERHEAD);
-  if (start == NULL) return;
-  uint8_t *out = put_head(start, session, &none, &answer, FRAMING_LENGTH, 0);
-  session->service->transport->commit(session->connection, (size_t)(out - start));
-  end_connection(session);
-  session->refusal_status = 0;
 }

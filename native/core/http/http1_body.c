@@ -54,7 +54,7 @@ void wh_http1_start_exchange(wh_http1 *session) {
     session->body_left = (uint64_t)wh_slot_get32(exchange, WH_SLOT_CONTENT_LENGTH_LOW) |
                          (uint64_t)wh_slot_get32(exchange, WH_SLOT_CONTENT_LENGTH_HIGH) << 32;
     if (session->body_left > session->service->limits.request_body_size) {
-      wh_http1_refuse(session, WH_REFUSED_BODY_TOO_LARGE, 413);
+      wh_http1_refuse(session, WH_REFUSED_BODY_TOO_LARGE);
       return;
     }
     session->state = STATE_LENGTH;
@@ -154,8 +154,9 @@ size_t wh_http1_receive_chunked(wh_http1 *session, const uint8_t *data, size_t l
       finish_body(session);
       return used;
     } else {
-      wh_http1_refuse(session, result == -413 ? WH_REFUSED_BODY_TOO_LARGE : WH_REFUSED_CHUNK,
-                      (unsigned)-result);
+      wh_http1_refuse(session, result == -413   ? WH_REFUSED_BODY_TOO_LARGE
+                               : result == -431 ? WH_REFUSED_TRAILERS_TOO_LARGE
+                                                : WH_REFUSED_CHUNK);
       return length;
     }
   }

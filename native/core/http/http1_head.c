@@ -114,7 +114,7 @@ static int on_value(llhttp_t *parser, const char *at, size_t length) {
 static int take_request_line(wh_http1 *session, const uint8_t *line, size_t length) {
   wh_request_line parts;
   if (length == 0 || line[length - 1] != '\r') {
-    wh_http1_refuse(session, WH_REFUSED_REQUEST_LINE, 400); /* a bare LF ends no line */
+    wh_http1_refuse(session, WH_REFUSED_REQUEST_LINE); /* a bare LF ends no line */
     return -1;
   }
   int status = wh_request_line_parse(line, length - 1, &parts);
@@ -124,7 +124,7 @@ static int take_request_line(wh_http1 *session, const uint8_t *line, size_t leng
     wh_refusal reason = status == 405   ? WH_REFUSED_METHOD_FOR_TARGET
                         : status == 505 ? WH_REFUSED_VERSION
                                         : WH_REFUSED_REQUEST_LINE;
-    wh_http1_refuse(session, reason, (unsigned)status);
+    wh_http1_refuse(session, reason);
     return -1;
   }
   wh_exchange *exchange = session->parsing;
@@ -165,14 +165,14 @@ size_t wh_http1_receive_line(wh_http1 *session, const uint8_t *data, size_t leng
     while (start < end && (*start == '\r' || *start == '\n')) {
       start++;
       if (++session->fields_start > BLANK_BYTES_LIMIT) {
-        wh_http1_refuse(session, WH_REFUSED_REQUEST_LINE, 400);
+        wh_http1_refuse(session, WH_REFUSED_REQUEST_LINE);
         return length;
       }
     }
     if (start == end) return length;
     session->parsing = wh_exchange_take(session->service->pool);
     if (session->parsing == NULL) {
-      wh_http1_refuse(session, WH_REFUSED_NO_MEMORY, 503);
+      wh_http1_refuse(session, WH_REFUSED_NO_MEMORY);
       return length;
     }
     session->raw_used = 0;
@@ -180,7 +180,7 @@ size_t wh_http1_receive_line(wh_http1 *session, const uint8_t *data, size_t leng
     session->fields_start = 0;
     session->in_value = 0;
     if (*start == 0x16) {
-      wh_http1_refuse(session, WH_REFUSED_TLS_ON_CLEARTEXT, 400);
+      wh_http1_refuse(session, WH_REFUSED_TLS_ON_CLEARTEXT);
       return length;
     }
   }
@@ -188,12 +188,11 @@ size_t wh_http1_receive_line(wh_http1 *session, const uint8_t *data, size_t leng
   const uint8_t *feed = memchr(start, '\n', available);
   size_t piece = feed != NULL ? (size_t)(feed - start) + 1 : available;
   if (session->raw_used + piece > limit) {
-    wh_http1_refuse(session, WH_REFUSED_REQUEST_LINE_TOO_LONG, 414);
+    wh_http1_refuse(session, WH_REFUSED_REQUEST_LINE_TOO_LONG);
     return length;
   }
   if (feed == NULL) {
-    if (store_raw(session, start, piece) != WH_OK)
-      wh_http1_refuse(session, WH_REFUSED_NO_MEMORY, 503);
+    if (store_raw(session, start, piece) != WH_OK) wh_http1_refuse(session, WH_REFUSED_NO_MEMORY);
     return length;
   }
   if (session->raw_used == 0) {
@@ -202,12 +201,12 @@ size_t wh_http1_receive_line(wh_http1 *session, const uint8_t *data, size_t leng
     session->fields_start = piece;
     if (take_request_line(session, start, piece - 1) != 0) return length;
     if (piece == available && store_raw(session, start, piece) != WH_OK) {
-      wh_http1_refuse(session, WH_REFUSED_NO_MEMORY, 503);
+      wh_http1_refuse(session, WH_REFUSED_NO_MEMORY);
       return length;
     }
   } else {
     if (store_raw(session, start, piece) != WH_OK) {
-      wh_http1_refuse(session, WH_REFUSED_NO_MEMORY, 503);
+      wh_http1_refuse(session, WH_REFUSED_NO_MEMORY);
       return length;
     }
     session->chunk_start = start + piece;
@@ -238,7 +237,7 @@ static size_t receive_cached(wh_http1 *session, const uint8_t *data, size_t leng
   if (ensure_room(session, line + cached->length, cached->fields) != WH_OK) return 0;
   session->fields = cached->fields;
   if (store_raw(session, session->chunk_start, line + cached->length) != WH_OK) {
-    wh_http1_refuse(session, WH_REFUSED_NO_MEMORY, 503);
+    wh_http1_refuse(session, WH_REFUSED_NO_MEMORY);
     return length;
   }
   wh_head_cache_apply(cached, session->parsing, WH_SLOT_DATA + line);
@@ -259,36 +258,35 @@ size_t wh_http1_receive_fields(wh_http1 *session, const uint8_t *data, size_t le
   llhttp_errno_t error = llhttp_execute(&session->parser, (const char *)data, round);
   if (error == HPE_OK) {
     if (round == allowed) {
-      wh_http1_refuse(session, WH_REFUSED_HEADERS_TOO_LARGE, 431);
+      wh_http1_refuse(session, WH_REFUSED_HEADERS_TOO_LARGE);
       return length;
     }
     /* All of this round is head: from chunk_start, which may be before data. */
     size_t taken = (size_t)(data + length - session->chunk_start);
     if (store_raw(session, session->chunk_start, taken) != WH_OK) {
-      wh_http1_refuse(session, WH_REFUSED_NO_MEMORY, 503);
+      wh_http1_refuse(session, WH_REFUSED_NO_MEMORY);
     }
     return length;
   }
   if (error == HPE_PAUSED) {
     const uint8_t *end = (const uint8_t *)llhttp_get_error_pos(&session->parser);
     if (store_raw(session, session->chunk_start, (size_t)(end - session->chunk_start)) != WH_OK) {
-      wh_http1_refuse(session, WH_REFUSED_NO_MEMORY, 503);
+      wh_http1_refuse(session, WH_REFUSED_NO_MEMORY);
       return length;
     }
     if (session->parsing->slot[WH_SLOT_DATA + session->raw_used - 2] != '\r') {
-      wh_http1_refuse(session, WH_REFUSED_HEADER,
-                      400); /* llhttp lets a bare LF be the empty line */
+      wh_http1_refuse(session, WH_REFUSED_HEADER); /* llhttp lets a bare LF be the empty line */
       return length;
     }
     finish_head(session, NULL);
     return (size_t)(end - data);
   }
   if (session->fields >= session->service->limits.header_count && error == HPE_USER) {
-    wh_http1_refuse(session, WH_REFUSED_TOO_MANY_HEADERS, 431);
+    wh_http1_refuse(session, WH_REFUSED_TOO_MANY_HEADERS);
   } else if (error == HPE_USER) {
-    wh_http1_refuse(session, WH_REFUSED_NO_MEMORY, 503);
+    wh_http1_refuse(session, WH_REFUSED_NO_MEMORY);
   } else {
-    wh_http1_refuse(session, WH_REFUSED_HEADER, 400);
+    wh_http1_refuse(session, WH_REFUSED_HEADER);
   }
   return length;
 }
@@ -312,7 +310,7 @@ static void finish_head(wh_http1 *session, const wh_cached_head *cached) {
     /* The decoded path goes behind the head's bytes; an empty one of the absolute form is "/". */
     size_t size = path_length == 0 ? 1 : path_length;
     if (ensure_room(session, session->raw_used + size, session->fields) != WH_OK) {
-      wh_http1_refuse(session, WH_REFUSED_NO_MEMORY, 503);
+      wh_http1_refuse(session, WH_REFUSED_NO_MEMORY);
       return;
     }
     exchange = session->parsing;
@@ -322,7 +320,7 @@ static void finish_head(wh_http1 *session, const wh_cached_head *cached) {
       exchange->slot[place] = '/';
     } else if (wh_path_decode(exchange->slot + wh_slot_get32(exchange, WH_SLOT_PATH_OFFSET),
                               path_length, exchange->slot + place, &decoded) != 0) {
-      wh_http1_refuse(session, WH_REFUSED_REQUEST_LINE, 400);
+      wh_http1_refuse(session, WH_REFUSED_REQUEST_LINE);
       return;
     }
     wh_slot_set32(exchange, WH_SLOT_PATH_OFFSET, (uint32_t)place);
@@ -337,7 +335,7 @@ static void finish_head(wh_http1 *session, const wh_cached_head *cached) {
   } else {
     wh_refusal reason = wh_head_check(exchange, session->fields, &facts);
     if (reason != 0) {
-      wh_http1_refuse(session, reason, facts.status);
+      wh_http1_refuse(session, reason);
       return;
     }
     id = note_head(session, section, &facts);

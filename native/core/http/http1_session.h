@@ -42,8 +42,8 @@ struct wh_http1 {
   size_t raw_used;            /* ... go behind these, which are in the slot already */
   size_t fields_start;        /* raw bytes of blank lines and request line, before the fields */
   uint32_t fields;            /* field lines so far */
-  uint16_t refusal_status;    /* a refusal that waits for earlier answers */
   uint8_t state;
+  uint8_t refusal;          /* wh_refusal that waits for earlier answers */
   uint8_t waiting_head : 1; /* STATE_WAIT: `parsing` is to be dispatched */
   uint8_t waiting_room : 1; /* `rest` is read once the client has taken earlier answers */
   uint8_t keep_alive : 1;   /* of the request being parsed */
@@ -51,6 +51,7 @@ struct wh_http1 {
   uint8_t eof : 1;          /* the peer has ended its side */
   uint8_t over : 1;         /* the connection ends; nothing more is written */
   uint8_t in_value : 1;     /* the last span was of a value */
+  uint8_t refused_head : 1; /* the refused request was HEAD: no body */
   uint8_t allow_options : 1, allow_connect : 1; /* which Allow a 405 carries */
   llhttp_t parser;
   wh_chunked chunked;
@@ -71,7 +72,9 @@ size_t wh_http1_receive_length(wh_http1 *session, const uint8_t *data, size_t le
 size_t wh_http1_receive_chunked(wh_http1 *session, const uint8_t *data, size_t length);
 
 /* http1_refusal.c: the request that is being received is refused. */
-void wh_http1_refuse(wh_http1 *session, wh_refusal reason, unsigned status);
+void wh_http1_refuse(wh_http1 *session, wh_refusal reason);
+/* Writes the refusal that is noted, once no earlier answer is due; the connection ends after it. */
+void wh_http1_write_refusal(wh_http1 *session);
 
 /* Gives an exchange back to the pool. */
 static inline void wh_http1_give(wh_http1 *session, wh_exchange *exchange) {
@@ -80,8 +83,20 @@ static inline void wh_http1_give(wh_http1 *session, wh_exchange *exchange) {
 
 /* http1_answer.c. The answer of `exchange`, which is the first of its session, is out. May end the connection. */
 void wh_http1_answered(wh_http1 *session, wh_exchange *exchange);
-/* Writes the refusal that is noted, once no earlier answer is due. */
-void wh_http1_write_refusal(wh_http1 *session);
+/* How the end of an answer's body will be known (RFC 9112 section 6). */
+typedef enum wh_framing {
+  WH_FRAMING_LENGTH,
+  WH_FRAMING_CHUNKED,
+  WH_FRAMING_CLOSE,
+  WH_FRAMING_NONE
+} wh_framing;
+/* More than status line, Date, Server, Content-Type, framing and Connection take together. */
+#define WH_HEAD_OVERHEAD 512U
+/* Writes a head with its empty line to `out`, which has room for WH_HEAD_OVERHEAD and answer->head. */
+uint8_t *wh_http1_put_head(uint8_t *out, wh_http1 *session, wh_exchange *exchange,
+                           const wh_answer *answer, wh_framing how, uint64_t content_length);
+/* Ends the connection once everything is sent; what is still being received is thrown away. */
+void wh_http1_end_connection(wh_http1 *session);
 /* Forgets answers that were ordered before their turn. */
 void wh_http1_drop_pending(wh_http_service *service, wh_exchange *exchange);
 /* Sends what was ordered before its turn; the exchange is the first now. */

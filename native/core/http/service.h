@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "http/exchange.h"
+#include "http/refusal.h"
 
 /* The connection below, as far as a protocol needs it. `connection` is opaque. See net/connection.h. */
 typedef struct wh_transport {
@@ -18,34 +19,13 @@ typedef struct wh_transport {
   void (*append)(void *connection, const void *data, size_t length);
   void (*append_pinned)(void *connection, uint32_t id, size_t length);
   void (*notify_room)(void *connection); /* wh_http1_room is called once there is room */
-  int (*is_full)(const void *connection); /* so much waits for the client that no more should come */
+  int (*is_full)(
+      const void *connection); /* so much waits for the client that no more should come */
   void (*hold)(void *connection, int on); /* more answers are expected in this turn */
   void (*read)(void *connection, int on);
   void (*finish)(void *connection, int linger);
   void (*close)(void *connection, int reset);
 } wh_transport;
-
-/* Why a request was refused. Source of statuses: kestrel.md A6. */
-typedef enum wh_refusal {
-  WH_REFUSED_REQUEST_LINE = 1,
-  WH_REFUSED_METHOD_FOR_TARGET,
-  WH_REFUSED_VERSION,
-  WH_REFUSED_REQUEST_LINE_TOO_LONG,
-  WH_REFUSED_HEADER,
-  WH_REFUSED_HEADERS_TOO_LARGE,
-  WH_REFUSED_TOO_MANY_HEADERS,
-  WH_REFUSED_HOST,
-  WH_REFUSED_CONTENT_LENGTH,
-  WH_REFUSED_TRANSFER_ENCODING,
-  WH_REFUSED_LENGTH_REQUIRED,
-  WH_REFUSED_EXPECTATION,
-  WH_REFUSED_CHUNK,
-  WH_REFUSED_BODY_TOO_LARGE,
-  WH_REFUSED_TLS_ON_CLEARTEXT,
-  WH_REFUSED_HEADERS_TIMEOUT,
-  WH_REFUSED_NO_MEMORY,
-  WH_REFUSAL_COUNT
-} wh_refusal;
 
 /* The server above. `data` stands in the loop's arena. */
 typedef struct wh_receiver {
@@ -56,7 +36,7 @@ typedef struct wh_receiver {
   void (*aborted)(void *user, wh_exchange *exchange, unsigned status);
   void (*room)(void *user, wh_exchange *exchange);
   void (*ended)(void *user, wh_exchange *exchange);
-  void (*refused)(void *user, wh_refusal reason, unsigned status);
+  void (*refused)(void *user, wh_refusal reason);
   /* A pinned buffer that will not be sent is no longer needed. */
   void (*release_pinned)(void *user, uint32_t id);
   /* Where in the arena data stands, as an offset. */
@@ -96,6 +76,7 @@ typedef struct wh_http_service {
   wh_http1_shared *http1;  /* what HTTP/1 sessions start from */
   wh_http1 *free_http1;    /* sessions that wait for a connection with something to do */
   size_t free_http1_count;
+  const wh_refusal_answer *refusal_answers; /* WH_REFUSAL_COUNT, by reason */
   uint64_t now_us; /* the server's clock, as of this turn's last look at it */
   uint64_t requests, answers, refusals[WH_REFUSAL_COUNT];
   uint64_t latency[WH_LATENCY_BUCKETS]; /* from dispatch to answer; wh_latency_bucket_limit */

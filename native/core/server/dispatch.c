@@ -98,10 +98,9 @@ static void on_ended(void *user, wh_exchange *exchange) {
   push(user, WH_EVENT_ENDED, exchange, 0, 0);
 }
 
-static void on_refused(void *user, wh_refusal reason, unsigned status) {
+static void on_refused(void *user, wh_refusal reason) {
   (void)user; /* counted by the service */
   (void)reason;
-  (void)status;
 }
 
 static void release_pinned(void *user, uint32_t id) {

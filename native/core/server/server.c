@@ -71,6 +71,7 @@ int wh_server_create(const wh_memory *memory, const wh_limits *limits, const wh_
   if (error == WH_OK) error = wh_outbox_init(&server->outbox, server->loop, &pinned_source, server);
   if (error == WH_OK) error = wh_exchange_pool_create(&slab_source, server, &server->pool);
   if (error == WH_OK) error = wh_http1_prepare(service);
+  if (error == WH_OK) error = wh_server_init_refusals(server);
   if (error != WH_OK) {
     wh_server_destroy(server);
     return error;
@@ -94,6 +95,7 @@ void wh_server_destroy(wh_server *server) {
     wh_free(endpoint);
   }
   wh_http1_unprepare(&server->service);
+  wh_server_free_refusals(server);
   wh_exchange_pool_destroy(server->pool);
   wh_outbox_free(&server->outbox);
   wh_loop_destroy(server->loop);

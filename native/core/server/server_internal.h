@@ -38,6 +38,7 @@ struct wh_server {
   wh_exchange_pool *pool;
   wh_memory memory;
   wh_limits limits;
+  wh_refusal_answer refusal_answers[WH_REFUSAL_COUNT];
   const wh_host *host;
   void *user;
   wh_server_endpoint *endpoints; /* in the order of wh_server_listen */
@@ -51,6 +52,10 @@ struct wh_server {
   uint8_t fresh; /* the clocks were looked at since the last poll began */
   uint64_t total_connections, batches;
 };
+
+/* refusals.c: the answers to refused requests, at their defaults. 0 or WH_ERR_NO_MEMORY. */
+int wh_server_init_refusals(wh_server *server);
+void wh_server_free_refusals(wh_server *server);
 
 /* dispatch.c: events to the application, commands from it. */
 extern const wh_receiver wh_server_receiver;
