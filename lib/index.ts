@@ -18,6 +18,7 @@ export type { ServerMetrics } from './server/windhover-server.js';
 export type {
   EndpointOptions,
   EndpointSettings,
+  MinDataRate,
   Refusal,
   RefusalAnswer,
   RefusalHook,
@@ -28,6 +29,7 @@ export type {
   UrlEndpoint,
 } from './server/options.js';
 export { createApplication } from './server/server.js';
+export { withTimeout } from './server/with-timeout.js';
 export type {
   ApplicationOptions,
   ErrorListener,
@@ -52,10 +54,13 @@ export type { FeatureToken } from './features/feature-collection.js';
 export type { HeaderDictionary } from './features/header-dictionary.js';
 export {
   HttpConnectionFeature,
+  HttpMinRequestBodyDataRateFeature,
+  HttpMinResponseDataRateFeature,
   HttpRequestBodyDetectionFeature,
   HttpRequestFeature,
   HttpRequestIdentifierFeature,
   HttpRequestLifetimeFeature,
+  HttpRequestTimeoutFeature,
   HttpRequestTrailersFeature,
   HttpResponseBodyFeature,
   HttpResponseFeature,

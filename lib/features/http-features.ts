@@ -85,6 +85,43 @@ export const HttpRequestLifetimeFeature = createFeatureToken<HttpRequestLifetime
   'HttpRequestLifetimeFeature',
 );
 
+/** The least rate at which the request's body must come while it is read. Source: Kestrel. */
+export interface HttpMinRequestBodyDataRateFeature {
+  /**
+   * Bytes per second over windows of `gracePeriod` ms; `null` for no limit. Setting it takes effect at
+   * once, for this request only.
+   *
+   * @throws TypeError or RangeError WH_ERR_INVALID_ARGUMENT
+   */
+  minDataRate: { readonly bytesPerSecond: number; readonly gracePeriod: number } | null;
+}
+export const HttpMinRequestBodyDataRateFeature =
+  createFeatureToken<HttpMinRequestBodyDataRateFeature>('HttpMinRequestBodyDataRateFeature');
+
+/** The least rate at which the client must take the answer. Source: Kestrel. */
+export interface HttpMinResponseDataRateFeature {
+  /** As {@link HttpMinRequestBodyDataRateFeature.minDataRate}. */
+  minDataRate: { readonly bytesPerSecond: number; readonly gracePeriod: number } | null;
+}
+export const HttpMinResponseDataRateFeature = createFeatureToken<HttpMinResponseDataRateFeature>(
+  'HttpMinResponseDataRateFeature',
+);
+
+/** The time that the request may take. Source: ASP.NET Core's IHttpRequestTimeoutFeature. */
+export interface HttpRequestTimeoutFeature {
+  /** What is left (ms); `undefined` where there is no limit. */
+  readonly timeLeft: number | undefined;
+  /**
+   * Sets another limit, counted from now (ms), or none.
+   *
+   * @throws RangeError WH_ERR_INVALID_ARGUMENT
+   */
+  setTimeout(milliseconds: number | null): void;
+}
+export const HttpRequestTimeoutFeature = createFeatureToken<HttpRequestTimeoutFeature>(
+  'HttpRequestTimeoutFeature',
+);
+
 /** The connection on which the request came. */
 export interface HttpConnectionFeature {
   /** Unique in this process while it lives. */

@@ -140,6 +140,13 @@ export class CommandWriter {
     return at >> 2;
   }
 
+  /** Writes a command with two numbers (uint32 each). */
+  pair(kind: number, slot: number, generation: number, a: number, b: number): void {
+    const at = this.reserve(HEAD_BYTES);
+    this.writeWords(at, kind, 0, slot, generation, 0, 0, a, b);
+    this.control[Control.COMMAND_LENGTH] = at + HEAD_BYTES;
+  }
+
   /** Adds a flag to a command that the core has not taken yet: the epoch is the same as then. */
   addFlag(place: number, flag: number): void {
     this.words[place] = this.words[place] | (flag << 8);

@@ -42,7 +42,7 @@ export class NativeServer implements SlotHost {
    * code of a wh_error.
    */
   constructor(
-    options: LaneOptions,
+    readonly options: LaneOptions,
     private readonly handler: RequestHandler,
   ) {
     const lane = getAddon().create(options, {

@@ -3,6 +3,7 @@
  * There is one object for each slot, used again and again, and never given to an application: who reads
  * must know that the request is still the one that was meant.
  */
+import type { LaneOptions } from './addon.js';
 import type { CommandWriter } from './command-writer.js';
 import { methodNames } from './generated/methods.js';
 import type { KnownHeads } from './head-cache.js';
@@ -15,6 +16,8 @@ export interface SlotHost {
   /** Received bytes; overwritten once a batch is over. */
   readonly arena: Uint8Array;
   readonly heads: KnownHeads;
+  /** What the server was made with. */
+  readonly options: LaneOptions;
   /** [remote address, remote port, local address, local port]; null once the client is gone. */
   addresses(slot: Slot, generation: number): [string, number, string, number] | null;
 }

@@ -39,6 +39,14 @@ export interface UnixEndpoint extends EndpointSettings {
   owner?: { uid: number; gid: number };
 }
 
+/** A least data rate. Source: Kestrel's MinDataRate. */
+export interface MinDataRate {
+  /** Whole bytes per second, 1 or more. */
+  bytesPerSecond: number;
+  /** The time over which it is measured (ms), 1,001 or more. Default 5,000. */
+  gracePeriod?: number;
+}
+
 /** Limits. `null` means none, where that is allowed. */
 export interface ServerLimits {
   /** The request line with its line end (bytes); longer ones are answered 414. Default 8,192. */
@@ -53,6 +61,27 @@ export interface ServerLimits {
   keepAliveTimeout?: number | null;
   /** How long the head of a request may take from its first byte (ms); then 408. Default 30,000. */
   requestHeadersTimeout?: number | null;
+  /**
+   * How fast a body must come while the application reads it; slower ones are answered 408, or cut off
+   * where the answer has started. Measured over each grace period on its own; time in which the
+   * application does not read does not count. Default 240 bytes per second, 5,000 ms. `null`: no limit.
+   */
+  minRequestBodyDataRate?: MinDataRate | null;
+  /**
+   * How fast a client must take an answer that waits for it; the connection of a slower one is reset.
+   * Default 240 bytes per second, 5,000 ms. `null`: no limit.
+   */
+  minResponseDataRate?: MinDataRate | null;
+  /** How long the rest of a body that nobody reads may take (ms); then the connection ends. Default 5,000. */
+  requestBodyDrainTimeout?: number;
+  /** How long the client of an ended connection has to read the last answer (ms). Default 5,000. */
+  lingerTimeout?: number;
+  /**
+   * How long a request may take from its head to the end of its handler (ms). Then its
+   * `requestAborted` aborts with WH_ERR_REQUEST_TIMEOUT, and unless the handler answers at once, 504 is
+   * answered, or the answer that has started is cut off. Default `null`: no limit. See `withTimeout`.
+   */
+  requestTimeout?: number | null;
   /** Requests of one connection that run at once when the client sends them ahead. Default 64. */
   maxPipelinedRequests?: number;
 }

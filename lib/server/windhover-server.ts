@@ -89,7 +89,10 @@ export class WindhoverServer implements Server {
       throw new WindhoverError('WH_ERR_SERVER_STARTED', 'A server can be started once');
     }
     signal?.throwIfAborted();
-    const runner = new RequestRunner(application);
+    const { requestTimeout } = this.options;
+    const limit =
+      typeof requestTimeout === 'number' && requestTimeout !== Infinity ? requestTimeout : 0;
+    const runner = new RequestRunner(application, limit);
     const native = new NativeServer(this.options, runner);
     const feature = this.features.get(ServerAddressesFeature);
     const asked = this.endpoints.length > 0 ? [] : (feature?.addresses ?? []);

@@ -82,7 +82,7 @@ typedef struct end {
   size_t written, received;
   uint8_t *got; /* what our side received */
   size_t got_length;
-  int peer, eof, rooms, lingering, closed, peer_ended;
+  int peer, eof, rooms, blocked, lingering, closed, peer_ended;
 } end;
 
 static end ends[MOST_ENDS];
@@ -104,6 +104,14 @@ static void on_room(wh_connection *c) {
   e->rooms++;
 }
 
+/* Told in turn that it is blocked and that it is not, and only when that is true. */
+static void on_blocked(wh_connection *c, int blocked) {
+  end *e = c->session;
+  assert_int_equal(e->blocked, !blocked);
+  assert_int_equal(blocked, c->first != NULL);
+  e->blocked = blocked;
+}
+
 static void on_lingering(wh_connection *c) { ((end *)c->session)->lingering++; }
 
 static void on_closed(wh_connection *c) {
@@ -113,8 +121,11 @@ static void on_closed(wh_connection *c) {
   e->connection = NULL;
 }
 
-static const wh_connection_events events = {
-    .on_data = on_data, .on_room = on_room, .on_lingering = on_lingering, .on_closed = on_closed};
+static const wh_connection_events events = {.on_data = on_data,
+                                            .on_room = on_room,
+                                            .on_blocked = on_blocked,
+                                            .on_lingering = on_lingering,
+                                            .on_closed = on_closed};
 
 static end *open_end(size_t i) {
   int fds[2], small = 4096;

@@ -353,7 +353,7 @@ static void a_last_answer_may_take_its_time(void **state) {
     app_respond_pinned(app_request_at(a, number), RELEASE, app_pin_bytes(a, NULL, 8000000));
     app_quiet(a);
     for (int i = 0; i < 4; i++) {
-      clock_advance(4000); /* a slow line, not a dead one */
+      clock_advance(1200); /* a slow line, not a dead one */
       app_quiet(a);
     }
     c->deaf = 0;

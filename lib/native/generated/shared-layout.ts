@@ -158,6 +158,10 @@ export const Command = {
   PAUSE: 8,
   /** an informational answer (1xx) */
   INFORM: 9,
+  /** the least data rate of its body: w4 = bytes/s, 0 = none; w5 = window (ms) */
+  REQUEST_RATE: 14,
+  /** the same of its answer */
+  RESPONSE_RATE: 15,
   /** uint32 before the bytes of a command */
   WORDS: 6,
 } as const;

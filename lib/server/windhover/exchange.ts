@@ -10,15 +10,19 @@ import type { FeatureCollection, FeatureToken } from '../../features/feature-col
 import type { ResponseCallback } from '../../features/http-features.js';
 import {
   HttpConnectionFeature,
+  HttpMinRequestBodyDataRateFeature,
+  HttpMinResponseDataRateFeature,
   HttpRequestBodyDetectionFeature,
   HttpRequestFeature,
   HttpRequestIdentifierFeature,
   HttpRequestLifetimeFeature,
+  HttpRequestTimeoutFeature,
   HttpResponseBodyFeature,
   HttpResponseFeature,
   RouteValuesFeature,
 } from '../../features/http-features.js';
 import { contextDisposed, responseEnded, responseStarted } from '../../http/errors.js';
+import type { WindhoverError } from '../../http/errors.js';
 import { HeaderMap } from '../../http/header-map.js';
 import { Command, CommandFlag, RequestFlag } from '../../native/generated/shared-layout.js';
 import type { RunningExchange, Slot } from '../../native/slot.js';
@@ -28,6 +32,8 @@ import {
   contentLengthMismatch,
   contentLengthMissing,
 } from './content-length.js';
+import { DataRate } from './data-rates.js';
+import { RequestDeadline, type TimedExchange } from './request-deadline.js';
 import { RequestFeature } from './request-feature.js';
 import { byteLength, checkStatus, composeHead, contentTypeFlag } from './response-head.js';
 
@@ -53,6 +59,11 @@ class RareState {
   roomWaiters: (() => void)[] = [];
   /** Of an aborted exchange: the status that its request was refused with, or 0. */
   abortStatus = 0;
+  requestRate: DataRate | undefined = undefined;
+  responseRate: DataRate | undefined = undefined;
+  deadline: RequestDeadline | undefined = undefined;
+  /** Why the signal aborted, where the client is still there. */
+  timeout: WindhoverError | undefined = undefined;
 }
 
 export class WindhoverExchange
@@ -61,7 +72,8 @@ export class WindhoverExchange
     HttpResponseFeature,
     HttpResponseBodyFeature,
     HttpRequestLifetimeFeature,
-    RunningExchange
+    RunningExchange,
+    TimedExchange
 {
   /** The application is done with it: nothing of it may be touched. */
   over = false;
@@ -147,8 +159,25 @@ export class WindhoverExchange
       case HttpRequestIdentifierFeature.key:
         return (this.rare().connection ??= new ConnectionFeatures(this));
       default:
+        return this.ownRare(key);
+    }
+  }
+
+  private ownRare(key: symbol): unknown {
+    switch (key) {
+      case HttpRequestTimeoutFeature.key:
+        return (this.rare().deadline ??= new RequestDeadline(this));
+      case HttpMinRequestBodyDataRateFeature.key:
+        return (this.rare().requestRate ??= this.dataRate(Command.REQUEST_RATE));
+      case HttpMinResponseDataRateFeature.key:
+        return (this.rare().responseRate ??= this.dataRate(Command.RESPONSE_RATE));
+      default:
         return undefined;
     }
+  }
+
+  private dataRate(kind: typeof Command.REQUEST_RATE | typeof Command.RESPONSE_RATE): DataRate {
+    return new DataRate(this, kind, this.slot.host.options);
   }
 
   // --- HttpResponseFeature ---
@@ -258,6 +287,7 @@ export class WindhoverExchange
     if (rare.controller === undefined) {
       rare.controller = new AbortController();
       if (this.aborted) rare.controller.abort();
+      else if (rare.timeout !== undefined) rare.controller.abort(rare.timeout);
     }
     return rare.controller.signal;
   }
@@ -268,6 +298,38 @@ export class WindhoverExchange
     this.order(Command.ABORT);
     this.hasStarted = true;
     this.onAborted(0);
+  }
+
+  // --- the time that the request may take ---
+
+  /** Gives it that much time (ms), unless its handler has set a limit already. */
+  startDeadline(limit: number): void {
+    const rare = this.rare();
+    if (rare.deadline !== undefined) return;
+    rare.deadline = new RequestDeadline(this);
+    rare.deadline.setTimeout(limit);
+  }
+
+  /** Its deadline has come, and it was not answered by then. */
+  get timedOut(): boolean {
+    return this.rareState?.timeout !== undefined;
+  }
+
+  abortForTimeout(reason: WindhoverError): void {
+    if (this.over || this.aborted || this.endOrdered) return;
+    const rare = this.rare();
+    rare.timeout = reason;
+    rare.controller?.abort(reason);
+  }
+
+  answerTimeout(): void {
+    if (this.over || this.aborted || this.endOrdered || !this.timedOut) return;
+    if (this.hasStarted) {
+      this.abort();
+      return;
+    }
+    this.resetResponse(504);
+    void this.complete(); // with no callbacks left it waits for nothing
   }
 
   // --- what the core reports ---
@@ -336,6 +398,7 @@ export class WindhoverExchange
     if (this.over) return;
     this.over = true;
     this.headerMap?._dispose();
+    this.rareState?.deadline?.cancel();
     this.request?.onReleased();
     const commands = this.slot.host.commands;
     if (this.lastPlace >= 0 && this.lastEpoch === commands.epoch) {
@@ -529,5 +592,8 @@ const OWN_TOKENS = [
   HttpConnectionFeature,
   HttpRequestIdentifierFeature,
   HttpRequestBodyDetectionFeature,
+  HttpRequestTimeoutFeature,
+  HttpMinRequestBodyDataRateFeature,
+  HttpMinResponseDataRateFeature,
   RouteValuesFeature,
 ] as const;

@@ -1,7 +1,7 @@
 /** From the options that a person writes to those that the core takes. */
 import { codedRangeError, codedTypeError, invalidArgument } from '../../http/errors.js';
 import type { LaneEndpoint, LaneOptions } from '../../native/addon.js';
-import type { EndpointOptions, ServerOptions } from '../options.js';
+import type { EndpointOptions, MinDataRate, ServerLimits, ServerOptions } from '../options.js';
 import { toRefusalAnswers } from './refusals.js';
 
 const CODE = 'WH_ERR_INVALID_OPTION';
@@ -15,6 +15,11 @@ const LIMITS: ReadonlySet<string> = new Set([
   'maxPipelinedRequests',
   'keepAliveTimeout',
   'requestHeadersTimeout',
+  'minRequestBodyDataRate',
+  'minResponseDataRate',
+  'requestBodyDrainTimeout',
+  'lingerTimeout',
+  'requestTimeout',
 ]);
 
 const OPTIONS: ReadonlySet<string> = new Set([
@@ -104,11 +109,37 @@ export function toLaneOptions(options: ServerOptions): LaneOptions {
     throw wrongType('addServerHeader', 'a boolean', addServerHeader);
   }
   return {
-    ...limits,
+    ...flattenLimits(limits),
     ...(addServerHeader === undefined ? {} : { addServerHeader }),
     ...(refusals === undefined ? {} : { refusals: toRefusalAnswers(refusals) }),
     busyPoll: busyPoll === 'adaptive' ? -1 : busyPoll === false ? 0 : toMicroseconds(busyPoll),
   };
+}
+
+const RATE_MEMBERS: ReadonlySet<string> = new Set(['bytesPerSecond', 'gracePeriod']);
+
+/** The core knows the members of a limit that is an object by names with a dot. */
+function flattenLimits(limits: ServerLimits): Record<string, number | null | undefined> {
+  const flat: Record<string, number | null | undefined> = {};
+  for (const [name, value] of Object.entries(limits) as [string, unknown][]) {
+    if (name !== 'minRequestBodyDataRate' && name !== 'minResponseDataRate') {
+      flat[name] = value as number | null | undefined;
+    } else if (value === null) {
+      flat[`${name}.bytesPerSecond`] = null;
+    } else if (value !== undefined) {
+      if (typeof value !== 'object' || Array.isArray(value)) {
+        throw wrongType(`limits.${name}`, 'an object or null', value);
+      }
+      refuseUnknown(value, RATE_MEMBERS, `limits.${name}.`);
+      const { bytesPerSecond, gracePeriod } = value as MinDataRate;
+      if (typeof bytesPerSecond !== 'number') {
+        throw wrongType(`limits.${name}.bytesPerSecond`, 'a number', bytesPerSecond);
+      }
+      flat[`${name}.bytesPerSecond`] = bytesPerSecond;
+      flat[`${name}.gracePeriod`] = gracePeriod;
+    }
+  }
+  return flat;
 }
 
 /** The longest time to poll (µs). */

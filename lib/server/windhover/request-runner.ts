@@ -17,7 +17,14 @@ export class RequestRunner<T> implements RequestHandler {
   /** Called once no connection is left after a stop. */
   onDrained: () => void = () => undefined;
 
-  constructor(private readonly application: HttpApplication<T>) {}
+  /**
+   * @param application - What the requests are given to.
+   * @param timeout - How long a request may take (ms); 0 = no limit.
+   */
+  constructor(
+    private readonly application: HttpApplication<T>,
+    private readonly timeout = 0,
+  ) {}
 
   /** Settles when no handler runs. */
   whenIdle(): Promise<void> {
@@ -58,6 +65,7 @@ export class RequestRunner<T> implements RequestHandler {
     exchange.context = context;
     slot.running = exchange;
     exchange.saveBody();
+    if (this.timeout > 0 && !exchange.endOrdered) exchange.startDeadline(this.timeout);
     // One pair of functions for each slot, not for each request. That they are called once is sure
     // only of promises of the language itself.
     const rejected = this.rejectedOf(slot);
@@ -80,7 +88,9 @@ export class RequestRunner<T> implements RequestHandler {
     return (slot.rejected ??= (error) => {
       const exchange = slot.running as WindhoverExchange;
       const context = exchange.context as T;
-      const handling = this.handleError(exchange, context, error);
+      // What a handler fails with because its time is over is no failure of its own.
+      if (exchange.timedOut) exchange.answerTimeout();
+      const handling = exchange.timedOut ? undefined : this.handleError(exchange, context, error);
       if (handling === undefined) {
         this.settleLater(slot, exchange, context, error);
       } else {
@@ -149,6 +159,10 @@ export class RequestRunner<T> implements RequestHandler {
 
   /** Ends the answer; a head that middleware replaced says what it is. */
   private complete(exchange: WindhoverExchange): void | Promise<void> {
+    if (exchange.timedOut && !exchange.hasStarted) {
+      exchange.answerTimeout();
+      return undefined;
+    }
     if (!exchange.hasStarted && exchange.revision !== 0) {
       const head = exchange.get(HttpResponseFeature);
       if (head !== undefined && head !== exchange) exchange.statusCode = head.statusCode;

@@ -82,6 +82,8 @@
 #define WH_COMMAND_READ 7 /* the application wants the body: (go on reading) */
 #define WH_COMMAND_PAUSE 8 /* the application has enough of the body for now */
 #define WH_COMMAND_INFORM 9 /* an informational answer (1xx) */
+#define WH_COMMAND_REQUEST_RATE 14 /* the least data rate of its body: w4 = bytes/s, 0 = none; w5 = window (ms) */
+#define WH_COMMAND_RESPONSE_RATE 15 /* the same of its answer */
 #define WH_COMMAND_WORDS 6 /* uint32 before the bytes of a command */
 
 /* CommandFlag */

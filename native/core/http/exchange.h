@@ -46,8 +46,10 @@ typedef struct wh_protocol {
   void (*inform)(wh_exchange *exchange, const wh_answer *answer);  /* 1xx */
   void (*read)(wh_exchange *exchange, int on); /* wants the body, or enough of it */
   void (*notify_room)(wh_exchange *exchange);  /* report when there is room */
-  void (*abort)(wh_exchange *exchange);        /* the connection or stream ends now */
-  void (*released)(wh_exchange *exchange);     /* the application is done with it */
+  /* Another least data rate, of its body or of its answer: bytes per second, 0 = none; window, ms. */
+  void (*rate)(wh_exchange *exchange, int of_response, uint32_t bytes, uint32_t grace_ms);
+  void (*abort)(wh_exchange *exchange);    /* the connection or stream ends now */
+  void (*released)(wh_exchange *exchange); /* the application is done with it */
 } wh_protocol;
 
 struct wh_exchange {

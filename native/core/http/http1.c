@@ -204,6 +204,8 @@ void wh_http1_head_timeout(wh_http1 *session) {
   wh_http1_refuse(session, WH_REFUSED_HEADERS_TIMEOUT);
 }
 
+void wh_http1_body_timeout(wh_http1 *session) { wh_http1_refuse(session, WH_REFUSED_BODY_TIMEOUT); }
+
 void wh_http1_stop(wh_http1 *session) {
   if (session->over) return;
   session->keep_alive = 0; /* the last answer that is due says close: see put_head */

@@ -49,6 +49,8 @@ size_t wh_http1_rest(const wh_http1 *session);
 void wh_http1_resume(wh_http1 *session, uint8_t *scratch);
 /* There is room in the connection's queue again. */
 void wh_http1_room(wh_http1 *session);
+/* The body that the application reads comes too slowly: 408, or the answer is cut. */
+void wh_http1_body_timeout(wh_http1 *session);
 /* The headers did not come in time: 408. */
 void wh_http1_head_timeout(wh_http1 *session);
 /* The server stops: closes if idle, else after the answer that is due. */

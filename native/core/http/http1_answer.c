@@ -393,6 +393,14 @@ static void http1_notify_room(wh_exchange *exchange) {
   if (session->first == exchange) session->service->transport->notify_room(session->connection);
 }
 
+static void http1_rate(wh_exchange *exchange, int of_response, uint32_t bytes, uint32_t grace_ms) {
+  wh_http1 *session = exchange->owner;
+  /* On a connection shared with earlier answers it would be theirs. */
+  if (session->first != exchange || grace_ms == 0) return;
+  session->service->transport->rate(session->connection, of_response,
+                                    bytes == 0 ? INT64_MAX : (int64_t)bytes, grace_ms);
+}
+
 static void http1_abort(wh_exchange *exchange) {
   wh_http1 *session = exchange->owner;
   exchange->aborted = 1; /* the application did it: nobody has to tell it */
@@ -416,6 +424,7 @@ const wh_protocol wh_http1_protocol = {
     .inform = http1_inform,
     .read = http1_read,
     .notify_room = http1_notify_room,
+    .rate = http1_rate,
     .abort = http1_abort,
     .released = http1_released,
 };

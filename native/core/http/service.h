@@ -23,6 +23,8 @@ typedef struct wh_transport {
       const void *connection); /* so much waits for the client that no more should come */
   void (*hold)(void *connection, int on); /* more answers are expected in this turn */
   void (*read)(void *connection, int on);
+  /* Least bytes per second (INT64_MAX: none) over windows of so many ms, for the running request. */
+  void (*rate)(void *connection, int of_response, int64_t bytes, int64_t grace_ms);
   void (*finish)(void *connection, int linger);
   void (*close)(void *connection, int reset);
 } wh_transport;

@@ -13,10 +13,12 @@
 #include "io/io.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -250,6 +252,13 @@ ssize_t wh_stream_writev(wh_stream *stream, const struct iovec *parts, int count
     sent = sendmsg(stream->handle.fd, &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
   return written(sent);
+}
+
+size_t wh_stream_unacknowledged(const wh_stream *stream) {
+  int bytes = 0;
+  if (stream->handle.fd < 0 || ioctl(stream->handle.fd, SIOCOUTQ, &bytes) != 0 || bytes < 0)
+    return 0;
+  return (size_t)bytes;
 }
 
 void wh_stream_finish(wh_stream *stream) {

@@ -129,6 +129,8 @@ int wh_stream_try_read(wh_stream *stream);
 /* Bytes taken by the system (0 if it has no room), or WH_ERR_CLOSED. */
 ssize_t wh_stream_write(wh_stream *stream, const void *data, size_t length);
 ssize_t wh_stream_writev(wh_stream *stream, const struct iovec *parts, int count);
+/* Bytes that the system has taken and the peer has not acknowledged; 0 where it cannot tell. */
+size_t wh_stream_unacknowledged(const wh_stream *stream);
 /* Ends our side: the peer reads an end of file after what was written. */
 void wh_stream_finish(wh_stream *stream);
 /* Closes; reset: the peer gets RST and what is unsent is thrown away. The memory is the owner's. */

@@ -178,6 +178,7 @@ static void send_queue(wh_connection *connection) {
       return;
     }
     connection->outbox->bytes_sent += (uint64_t)sent;
+    connection->sent += (uint64_t)sent;
     advance_queue(connection, (size_t)sent);
     if ((size_t)sent < total) break; /* the system is full: on_room goes on */
   }
@@ -441,6 +442,10 @@ void wh_outbox_settle(wh_outbox *outbox) {
     connection->todo = 0;
     if (!connection->closed) wh_connection_flush(connection);
     if (!connection->closed) update_interest(connection);
+    if (connection->blocked != (connection->first != NULL) && !connection->closed) {
+      connection->blocked = connection->first != NULL;
+      connection->events->on_blocked(connection, connection->blocked);
+    }
     if (!connection->closed && connection->notify && connection->queued < WH_QUEUE_LOW) {
       connection->notify = 0;
       connection->events->on_room(connection);

@@ -32,6 +32,8 @@ typedef struct wh_connection_events {
   void (*on_data)(wh_connection *connection, uint8_t *data, size_t length);
   /* The queue has fallen below WH_QUEUE_LOW after wh_connection_notify_room. */
   void (*on_room)(wh_connection *connection);
+  /* The system takes no more for now (1), or all that waited has gone (0). */
+  void (*on_blocked)(wh_connection *connection, int blocked);
   /* All is sent, and wh_connection_finish waits for the peer's end: the owner limits how long. */
   void (*on_lingering)(wh_connection *connection);
   /* The connection is gone, for whatever reason; its memory goes when this returns. */
@@ -59,11 +61,13 @@ struct wh_connection {
   const wh_connection_events *events;
   wh_segment *first, *last; /* what the system has not taken yet */
   size_t queued;            /* bytes in them */
+  uint64_t sent;            /* bytes of queues that the system has taken */
   wh_connection *todo_next; /* the outbox's list of those to look after at the end of the turn */
   wh_connection *previous, *next; /* all connections of the outbox */
   void *session;                  /* the owner's */
   wh_connection *owner_next;      /* the owner's list */
   wh_timer timer;                 /* the owner's */
+  void *pace;                     /* the owner's */
   uint64_t number;                /* unique in the outbox */
   uint32_t requests;              /* the owner's count */
   wh_address peer;
@@ -72,6 +76,7 @@ struct wh_connection {
   uint8_t owner_listed : 1; /* is on the owner's list */
   uint8_t todo : 1;         /* is on the list */
   uint8_t hold : 1;         /* more will be written in this turn: set by the owner */
+  uint8_t blocked : 1;      /* on_blocked said so */
   uint8_t closed : 1;       /* closed or broken; on_closed comes at the end of the turn */
   uint8_t reset : 1;        /* how to close */
   uint8_t reading : 1;      /* bytes are wanted */

@@ -2,12 +2,9 @@
  * Connections under a server: which protocol speaks, when a session is needed, how long may pass.
  */
 #include "base/error.h"
+#include "server/pace.h"
 #include "server/server_internal.h"
 
-#define DRAIN_MS \
-  5000 /* for the rest of a body that nobody wants: Kestrel's RequestBodyDrainTimeout */
-#define LINGER_MS \
-  5000 /* for the client to read our last answer and close: nginx lingering_timeout */
 /* Reading right after accept is tried while it pays: see accepted(). */
 #define EAGER_MOST 8
 #define EAGER_PROBE 16
@@ -18,17 +15,13 @@
 
 static const wh_connection_events connection_events;
 
-static wh_server *server_of(const wh_connection *connection) {
-  return (wh_server *)((char *)connection->outbox - offsetof(wh_server, outbox));
-}
-
 /* --- timeouts --- */
 
 static void on_timer(wh_timer *timer) {
   wh_connection *connection = (wh_connection *)((char *)timer - offsetof(wh_connection, timer));
   wh_http1 *session = connection->session;
   if (connection->closed) return;
-  wh_server_freshen(server_of(connection));
+  wh_server_freshen(wh_server_of(connection));
   switch ((wh_http1_phase)connection->owner_phase) {
   case WH_HTTP1_IDLE: wh_connection_finish(connection, 0); break;
   case WH_HTTP1_HEAD:
@@ -54,12 +47,16 @@ static void start_timer(wh_server *server, wh_connection *connection, int64_t ti
 /* Sets the timer for what the connection is doing now; the time of a phase counts from its start. */
 static void set_phase(wh_server *server, wh_connection *connection, wh_http1_phase phase) {
   if (connection->owner_phase == phase) return;
+  if (phase == WH_HTTP1_BODY)
+    wh_pace_request(connection, connection->reading);
+  else if (connection->pace != NULL)
+    wh_pace_body_ended(connection);
   connection->owner_phase = (uint8_t)phase;
   int64_t timeout = WH_UNLIMITED;
   switch (phase) {
   case WH_HTTP1_IDLE: timeout = server->limits.keep_alive_timeout; break;
   case WH_HTTP1_HEAD: timeout = server->limits.request_headers_timeout; break;
-  case WH_HTTP1_DRAIN: timeout = DRAIN_MS; break;
+  case WH_HTTP1_DRAIN: timeout = server->limits.request_body_drain_timeout; break;
   /* Here the timer is left as it is: when it comes, on_timer looks at the phase. To take it off its
      list and put it back would cost each request several cache misses. */
   case WH_HTTP1_OVER: /* see on_lingering */
@@ -73,7 +70,7 @@ static void set_phase(wh_server *server, wh_connection *connection, wh_http1_pha
 
 static void list(wh_connection *connection) {
   if (connection->owner_listed) return;
-  wh_server *server = server_of(connection);
+  wh_server *server = wh_server_of(connection);
   connection->owner_listed = 1;
   connection->owner_next = server->look_at;
   server->look_at = connection;
@@ -86,6 +83,7 @@ static void update(wh_server *server, wh_connection *connection) {
   wh_http1_phase phase = wh_http1_phase_of(session);
   set_phase(server, connection, phase);
   if (phase == WH_HTTP1_IDLE) {
+    if (connection->pace != NULL) wh_pace_answered(connection);
     connection->session = NULL;
     wh_http1_close(session);
     if (server->stopping) wh_connection_finish(connection, 0);
@@ -116,7 +114,7 @@ void wh_server_look(wh_server *server) {
 /* --- what the connection tells --- */
 
 static void on_data(wh_connection *connection, uint8_t *data, size_t length) {
-  wh_server *server = server_of(connection);
+  wh_server *server = wh_server_of(connection);
   wh_http1 *session = connection->session;
   wh_server_freshen(server);
   if (session == NULL) {
@@ -132,8 +130,13 @@ static void on_data(wh_connection *connection, uint8_t *data, size_t length) {
     }
     connection->session = session;
   }
+  if (connection->pace != NULL) wh_pace_received(connection, length);
   wh_http1_receive(session, data, length);
   update(server, connection);
+}
+
+static void on_blocked(wh_connection *connection, int blocked) {
+  wh_pace_response(connection, blocked);
 }
 
 static void on_room(wh_connection *connection) {
@@ -143,7 +146,8 @@ static void on_room(wh_connection *connection) {
 }
 
 static void on_lingering(wh_connection *connection) {
-  start_timer(server_of(connection), connection, LINGER_MS);
+  start_timer(wh_server_of(connection), connection,
+              wh_server_of(connection)->limits.linger_timeout);
 }
 
 /*
@@ -178,12 +182,13 @@ static void note_closed(wh_server *server, const wh_connection *connection) {
 }
 
 static void on_closed(wh_connection *connection) {
-  note_closed(server_of(connection), connection);
+  wh_pace_end(connection);
+  note_closed(wh_server_of(connection), connection);
   wh_http1 *session = connection->session;
   connection->session = NULL;
   if (session != NULL) wh_http1_close(session);
   if (!connection->owner_listed) return;
-  wh_connection **link = &server_of(connection)->look_at;
+  wh_connection **link = &wh_server_of(connection)->look_at;
   while (*link != NULL && *link != connection) link = &(*link)->owner_next;
   if (*link != NULL) *link = connection->owner_next;
 }
@@ -191,6 +196,7 @@ static void on_closed(wh_connection *connection) {
 static const wh_connection_events connection_events = {
     .on_data = on_data,
     .on_room = on_room,
+    .on_blocked = on_blocked,
     .on_lingering = on_lingering,
     .on_closed = on_closed,
 };
@@ -209,7 +215,11 @@ void wh_server_accepted(wh_listener *listener, int fd, const struct sockaddr *pe
   }
   wh_timer_init(&connection->timer, on_timer);
   connection->owner_phase = WH_HTTP1_IDLE;
-  start_timer(server, connection, server->limits.keep_alive_timeout);
+  /* Who connects and says nothing has no longer than a head may take. */
+  int64_t silence = server->limits.keep_alive_timeout < server->limits.request_headers_timeout
+                        ? server->limits.keep_alive_timeout
+                        : server->limits.request_headers_timeout;
+  start_timer(server, connection, silence);
   /*
    * Where a client connects for each request, its first bytes are often here already, and to read
    * them now saves telling the system to watch the connection. Where clients stay, it would be a
@@ -247,12 +257,19 @@ static void transport_hold(void *connection, int on) {
   c->hold = on != 0;
   if (!on) list(c);
 }
-static void transport_read(void *connection, int on) { wh_connection_read(connection, on); }
+static void transport_read(void *connection, int on) {
+  wh_connection *c = connection;
+  wh_connection_read(c, on);
+  if (c->owner_phase == WH_HTTP1_BODY) wh_pace_request(c, on);
+}
+static void transport_rate(void *connection, int of_response, int64_t bytes, int64_t grace) {
+  wh_pace_set_rate(connection, of_response, (wh_data_rate){bytes, grace});
+}
 static void transport_finish(void *connection, int linger) {
   wh_connection *c = connection;
   wh_connection_finish(c, linger);
   c->hold = 0;
-  set_phase(server_of(c), c, WH_HTTP1_OVER);
+  set_phase(wh_server_of(c), c, WH_HTTP1_OVER);
 }
 static void transport_close(void *connection, int reset) { wh_connection_close(connection, reset); }
 
@@ -265,6 +282,7 @@ const wh_transport wh_server_transport = {
     .is_full = transport_is_full,
     .hold = transport_hold,
     .read = transport_read,
+    .rate = transport_rate,
     .finish = transport_finish,
     .close = transport_close,
 };

@@ -226,6 +226,10 @@ static void run(wh_server *server, const command *c) {
     case WH_COMMAND_READ: protocol->read(exchange, 1); break;
     case WH_COMMAND_PAUSE: protocol->read(exchange, 0); break;
     case WH_COMMAND_INFORM: protocol->inform(exchange, &answer); break;
+    case WH_COMMAND_REQUEST_RATE:
+    case WH_COMMAND_RESPONSE_RATE:
+      protocol->rate(exchange, c->kind == WH_COMMAND_RESPONSE_RATE, c->w4, c->w5);
+      break;
     default: break;
     }
   }
@@ -261,7 +265,8 @@ void wh_server_commit(wh_server *server) {
         .w5 = words[5],
     };
     /* w4 is the length of the body's bytes, but where it has another meaning. */
-    int has_bytes = !(c.flags & WH_COMMAND_FLAG_PINNED) && c.kind != WH_COMMAND_START;
+    int has_bytes = !(c.flags & WH_COMMAND_FLAG_PINNED) && c.kind != WH_COMMAND_START &&
+                    c.kind != WH_COMMAND_REQUEST_RATE && c.kind != WH_COMMAND_RESPONSE_RATE;
     c.body_length = has_bytes ? c.w4 : 0;
     if (c.head_length > end - at || c.body_length > end - at - c.head_length) break; /* not ours */
     c.head = server->memory.commands + at;

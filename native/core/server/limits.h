@@ -14,15 +14,31 @@
 /*
  * X(member, option name, default, least, greatest allowed, can be unlimited, unit, what exceeds it)
  */
-#define WH_LIMITS(X)                                                                              \
-  X(max_request_line_size, "maxRequestLineSize", 8192, 64, 1 << 20, 0, "bytes", "414")            \
-  X(max_request_headers_total_size, "maxRequestHeadersTotalSize", 32768, 64, 1 << 24, 0, "bytes", \
-    "431")                                                                                        \
-  X(max_request_header_count, "maxRequestHeaderCount", 100, 1, 10000, 0, "lines", "431")          \
-  X(max_request_body_size, "maxRequestBodySize", 30000000, 0, WH_UNLIMITED, 1, "bytes", "413")    \
-  X(keep_alive_timeout, "keepAliveTimeout", 130000, 1, INT32_MAX, 1, "ms", "the connection ends") \
-  X(request_headers_timeout, "requestHeadersTimeout", 30000, 1, INT32_MAX, 1, "ms", "408")        \
-  /* Ours: nginx and h2o bound it too, by their buffers. */                                       \
+#define WH_LIMITS(X)                                                                                      \
+  X(max_request_line_size, "maxRequestLineSize", 8192, 64, 1 << 20, 0, "bytes", "414")                    \
+  X(max_request_headers_total_size, "maxRequestHeadersTotalSize", 32768, 64, 1 << 24, 0, "bytes",         \
+    "431")                                                                                                \
+  X(max_request_header_count, "maxRequestHeaderCount", 100, 1, 10000, 0, "lines", "431")                  \
+  X(max_request_body_size, "maxRequestBodySize", 30000000, 0, WH_UNLIMITED, 1, "bytes", "413")            \
+  X(keep_alive_timeout, "keepAliveTimeout", 130000, 1, INT32_MAX, 1, "ms", "the connection ends")         \
+  X(request_headers_timeout, "requestHeadersTimeout", 30000, 1, INT32_MAX, 1, "ms", "408")                \
+  /* A rate is that of each grace period on its own: a client that stops is found however fast it was. */ \
+  X(min_request_rate, "minRequestBodyDataRate.bytesPerSecond", 240, 1, INT32_MAX, 1, "bytes",             \
+    "408")                                                                                                \
+  X(min_request_rate_grace, "minRequestBodyDataRate.gracePeriod", 5000, 1001, INT32_MAX, 0, "ms",         \
+    "408")                                                                                                \
+  X(min_response_rate, "minResponseDataRate.bytesPerSecond", 240, 1, INT32_MAX, 1, "bytes",               \
+    "the connection is reset")                                                                            \
+  X(min_response_rate_grace, "minResponseDataRate.gracePeriod", 5000, 1001, INT32_MAX, 0, "ms",           \
+    "the connection is reset")                                                                            \
+  /* Kestrel's constant RequestBodyDrainTimeout. */                                                       \
+  X(request_body_drain_timeout, "requestBodyDrainTimeout", 5000, 1, INT32_MAX, 0, "ms",                   \
+    "the connection ends")                                                                                \
+  /* nginx's lingering_timeout: for the client to read the last answer and close. */                      \
+  X(linger_timeout, "lingerTimeout", 5000, 1, INT32_MAX, 0, "ms", "the connection is reset")              \
+  /* ASP.NET Core's RequestTimeoutPolicy; kept by the application's side. */                              \
+  X(request_timeout, "requestTimeout", WH_UNLIMITED, 1, INT32_MAX, 1, "ms", "504")                        \
+  /* Ours: nginx and h2o bound it too, by their buffers. */                                               \
   X(max_pipelined_requests, "maxPipelinedRequests", 64, 1, 1024, 0, "requests", "they wait")
 
 typedef struct wh_limits {

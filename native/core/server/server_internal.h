@@ -2,6 +2,8 @@
 #ifndef WH_SERVER_SERVER_INTERNAL_H
 #define WH_SERVER_SERVER_INTERNAL_H
 
+#include <stddef.h>
+
 #include "http/http1.h"
 #include "http/service.h"
 #include "io/io.h"
@@ -67,6 +69,11 @@ static inline void wh_server_freshen(wh_server *server) {
   if (server->fresh) return;
   server->fresh = 1;
   wh_server_tick(server);
+}
+
+/* The server of one of its connections. */
+static inline wh_server *wh_server_of(const wh_connection *connection) {
+  return (wh_server *)((char *)connection->outbox - offsetof(wh_server, outbox));
 }
 
 /* connections.c: the life of connections under a server. */
