@@ -201,7 +201,7 @@ static void a_client_that_takes_enough_is_not(void **state) {
   app *a = *state;
   client *c = client_open(a);
   open_download(a, c);
-  for (int i = 0; i < 6; i++) {
+  for (int i = 0; i < 3; i++) {
     clock_advance(4000);
     app_quiet(a);
     take_bytes(a, c, 8 << 20); /* more than the system buffers for it: so the window opens */

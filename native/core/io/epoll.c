@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -33,6 +34,7 @@ enum { KIND_STREAM = 1, KIND_LISTENER, KIND_WAKE };
 #define EVENTS_PER_POLL 256 /* handles fetched at once */
 #define ACCEPTS_PER_TURN 64 /* connections taken from one listener before others have their turn */
 #define READ_SIZE (64U * 1024)    /* at most this much from one stream in one turn */
+#define DISCARD_SIZE (1U << 20)   /* bytes thrown away in one call */
 #define READ_MINIMUM (16U * 1024) /* with less than this left in the arena, the turn ends */
 #define ACCEPT_RETRY_MS 100       /* pause after the process ran out of descriptors */
 
@@ -193,9 +195,11 @@ static int read_once(wh_stream *stream) {
   uint8_t *data = loop->arena + loop->arena_used;
   size_t room = loop->arena_size - loop->arena_used;
   if (room > READ_SIZE) room = READ_SIZE;
+  if (stream->handle.discards) room = DISCARD_SIZE;
   ssize_t length;
   do {
-    length = wh_recv(stream->handle.fd, data, room);
+    length = stream->handle.discards ? recv(stream->handle.fd, NULL, room, MSG_TRUNC)
+                                     : wh_recv(stream->handle.fd, data, room);
   } while (length < 0 && errno == EINTR);
   if (length < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return READ_NOTHING;
@@ -252,6 +256,15 @@ ssize_t wh_stream_writev(wh_stream *stream, const struct iovec *parts, int count
     sent = sendmsg(stream->handle.fd, &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
   return written(sent);
+}
+
+void wh_stream_discard(wh_stream *stream) {
+  int protocol = 0;
+  socklen_t length = sizeof protocol;
+  /* Only TCP counts without copying (MSG_TRUNC, tcp(7)); others are read as ever. */
+  stream->handle.discards =
+      getsockopt(stream->handle.fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 &&
+      protocol == IPPROTO_TCP;
 }
 
 size_t wh_stream_unacknowledged(const wh_stream *stream) {

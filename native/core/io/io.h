@@ -59,6 +59,7 @@ typedef struct wh_handle {
   uint8_t interest; /* WH_READ | WH_WRITE as the system knows it */
   uint8_t known;    /* the system has it */
   uint8_t eof;      /* the peer has ended its side */
+  uint8_t discards; /* private to the loop: what comes is thrown away, uncopied */
 } wh_handle;
 
 struct wh_stream {
@@ -129,6 +130,11 @@ int wh_stream_try_read(wh_stream *stream);
 /* Bytes taken by the system (0 if it has no room), or WH_ERR_CLOSED. */
 ssize_t wh_stream_write(wh_stream *stream, const void *data, size_t length);
 ssize_t wh_stream_writev(wh_stream *stream, const struct iovec *parts, int count);
+/*
+ * From now on what comes is thrown away, at the least cost that the system offers: on_read is told how
+ * much came, and what stands in the arena means nothing.
+ */
+void wh_stream_discard(wh_stream *stream);
 /* Bytes that the system has taken and the peer has not acknowledged; 0 where it cannot tell. */
 size_t wh_stream_unacknowledged(const wh_stream *stream);
 /* Ends our side: the peer reads an end of file after what was written. */

@@ -155,6 +155,7 @@ static void all_sent(wh_connection *connection) {
     wh_connection_close(connection, 0);
   } else if (!connection->lingering) {
     connection->lingering = 1;
+    wh_stream_discard(&connection->stream);
     wh_stream_finish(&connection->stream);
     connection->events->on_lingering(connection);
   }

@@ -72,8 +72,12 @@ static void list(wh_connection *connection) {
   if (connection->owner_listed) return;
   wh_server *server = wh_server_of(connection);
   connection->owner_listed = 1;
-  connection->owner_next = server->look_at;
-  server->look_at = connection;
+  connection->owner_next = NULL;
+  if (server->look_last != NULL)
+    server->look_last->owner_next = connection;
+  else
+    server->look_at = connection;
+  server->look_last = connection;
 }
 
 /* After bytes came or an answer went: what does the connection do now? */
@@ -91,11 +95,19 @@ static void update(wh_server *server, wh_connection *connection) {
 }
 
 void wh_server_look(wh_server *server) {
-  wh_connection *connection = server->look_at;
-  server->look_at = NULL;
+  wh_connection *connection = server->look_at, *last = server->look_last;
+  server->look_at = server->look_last = NULL;
   while (connection != NULL) {
+    if (server->resumed >= WH_RESUMED_PER_TURN) {
+      /* Those who sent much ahead wait for the next turn; others are read before. */
+      last->owner_next = server->look_at;
+      server->look_at = connection;
+      if (server->look_last == NULL) server->look_last = last;
+      return;
+    }
     wh_connection *next = connection->owner_next;
     connection->owner_listed = 0;
+    uint64_t before = server->service.requests;
     wh_http1 *session = connection->session;
     if (session != NULL && !connection->closed) {
       if (wh_http1_can_resume(session)) {
@@ -107,6 +119,7 @@ void wh_server_look(wh_server *server) {
       }
       if (!connection->owner_listed) update(server, connection);
     }
+    server->resumed += server->service.requests - before;
     connection = next;
   }
 }
@@ -188,9 +201,15 @@ static void on_closed(wh_connection *connection) {
   connection->session = NULL;
   if (session != NULL) wh_http1_close(session);
   if (!connection->owner_listed) return;
-  wh_connection **link = &wh_server_of(connection)->look_at;
-  while (*link != NULL && *link != connection) link = &(*link)->owner_next;
-  if (*link != NULL) *link = connection->owner_next;
+  wh_server *server = wh_server_of(connection);
+  wh_connection **link = &server->look_at, *before = NULL;
+  while (*link != NULL && *link != connection) {
+    before = *link;
+    link = &before->owner_next;
+  }
+  if (*link == NULL) return;
+  *link = connection->owner_next;
+  if (server->look_last == connection) server->look_last = before;
 }
 
 static const wh_connection_events connection_events = {

@@ -198,13 +198,15 @@ static void round_off(wh_server *server) {
       if (server->look_at != NULL) wh_server_look(server);
     }
     wh_outbox_settle(&server->outbox);
-    if (server->event_count == 0 && server->look_at == NULL) break;
+    if (server->event_count > 0) continue;
+    if (server->look_at == NULL || server->resumed >= WH_RESUMED_PER_TURN) break;
   }
   if (server->event_count == 0) wh_loop_forget(server->loop);
 }
 
 int wh_server_turn(wh_server *server, int timeout_ms) {
   uint64_t before = server->service.requests;
+  server->resumed = 0;
   for (int i = 0; i < POLLS_PER_TURN; i++) {
     server->fresh = 0;
     int served = wh_loop_poll(server->loop, timeout_ms);
@@ -224,6 +226,7 @@ void wh_server_flush(wh_server *server) {
   wh_loop_touch(server->loop);
   wh_server_tick(server);
   wh_server_commit(server);
+  server->resumed = 0;
   round_off(server);
 }
 

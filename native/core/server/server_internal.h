@@ -14,6 +14,12 @@
 /* Requests in one batch before it is dispatched: bounds the slots that a burst takes. */
 #define WH_BATCH_REQUESTS 128
 
+/*
+ * Requests that were received earlier and run in one turn. A client that sends thousands ahead gets on,
+ * a part in each turn, and the others are not kept waiting by it.
+ */
+#define WH_RESUMED_PER_TURN 512
+
 /* A listening endpoint: one or two descriptors. */
 typedef struct wh_server_endpoint wh_server_endpoint;
 struct wh_server_endpoint {
@@ -44,10 +50,12 @@ struct wh_server {
   const wh_host *host;
   void *user;
   wh_server_endpoint *endpoints; /* in the order of wh_server_listen */
-  wh_connection *look_at;        /* connections that may have become idle or can go on */
-  uint32_t event_count;          /* in shared memory */
-  uint32_t batch_requests;       /* of those */
-  uint32_t *overflow;            /* events for which shared memory had no room */
+  /* Connections that may have become idle or can go on, in the order in which they were listed. */
+  wh_connection *look_at, *look_last;
+  uint64_t resumed;        /* requests of this turn that had been received before it */
+  uint32_t event_count;    /* in shared memory */
+  uint32_t batch_requests; /* of those */
+  uint32_t *overflow;      /* events for which shared memory had no room */
   size_t overflow_count, overflow_room;
   int eager_reads; /* how well reading right after accept has paid lately */
   uint8_t listening_stopped, stopping, destroying, dispatching;
