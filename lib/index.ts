@@ -54,6 +54,8 @@ export type { FeatureToken } from './features/feature-collection.js';
 export type { HeaderDictionary } from './features/header-dictionary.js';
 export {
   HttpConnectionFeature,
+  HttpInformationalResponseFeature,
+  HttpMaxRequestBodySizeFeature,
   HttpMinRequestBodyDataRateFeature,
   HttpMinResponseDataRateFeature,
   HttpRequestBodyDetectionFeature,
@@ -64,7 +66,12 @@ export {
   HttpRequestTrailersFeature,
   HttpResponseBodyFeature,
   HttpResponseFeature,
+  HttpResponseTrailersFeature,
   RouteValuesFeature,
 } from './features/http-features.js';
-export type { RequestBodySource, ResponseCallback } from './features/http-features.js';
+export type {
+  InformationalHeaders,
+  RequestBodySource,
+  ResponseCallback,
+} from './features/http-features.js';
 export { ServerAddressesFeature } from './features/server-features.js';

@@ -2,7 +2,10 @@
 import { createFeatureToken } from './feature-collection.js';
 import type { HeaderDictionary } from './header-dictionary.js';
 
-/** Where the bytes of a request's body come from. Iterating takes them; they can be taken once. */
+/**
+ * Where the bytes of a request's body come from. Iterating takes them; they can be taken once. The pieces
+ * belong to whoever iterates; leaving the iteration (`return`) gives the rest up.
+ */
 export interface RequestBodySource extends AsyncIterable<Uint8Array> {
   /**
    * The whole body at once, where the server can do that better than by iterating.
@@ -166,6 +169,47 @@ export interface HttpRequestTrailersFeature {
 export const HttpRequestTrailersFeature = createFeatureToken<HttpRequestTrailersFeature>(
   'HttpRequestTrailersFeature',
 );
+
+/** The trailer fields of the answer. */
+export interface HttpResponseTrailersFeature {
+  /**
+   * The fields to send behind the body; can be set until the answer is ended. They are sent where the
+   * client wants trailers (`TE: trailers`) and the answer is chunked, and dropped otherwise (RFC 9110
+   * section 6.5.1). Setting a field that cannot be a trailer throws TypeError WH_ERR_FORBIDDEN_TRAILER.
+   */
+  readonly trailers: HeaderDictionary;
+}
+export const HttpResponseTrailersFeature = createFeatureToken<HttpResponseTrailersFeature>(
+  'HttpResponseTrailersFeature',
+);
+
+/** How large the body of this request may be. Source: ASP.NET Core's IHttpMaxRequestBodySizeFeature. */
+export interface HttpMaxRequestBodySizeFeature {
+  /** Whether the body is being read, so that the limit is settled. */
+  readonly isReadOnly: boolean;
+  /**
+   * The most bytes of body, `null` for no limit; the server's `limits.maxRequestBodySize` until set. A body
+   * that exceeds it is refused with 413 when it is read. Throws TypeError or RangeError
+   * WH_ERR_INVALID_ARGUMENT, WindhoverError WH_ERR_BODY_LIMIT_READ_ONLY.
+   */
+  maxRequestBodySize: number | null;
+}
+export const HttpMaxRequestBodySizeFeature = createFeatureToken<HttpMaxRequestBodySizeFeature>(
+  'HttpMaxRequestBodySizeFeature',
+);
+
+/** Fields of an interim answer: pairs of name and value, or an object by names. */
+export type InformationalHeaders =
+  | Iterable<readonly [name: string, value: string | number]>
+  | Readonly<Record<string, string | number | readonly string[] | undefined>>;
+
+/** Interim answers (RFC 9110 section 15.2), sent before the final one. */
+export interface HttpInformationalResponseFeature {
+  /** See `HttpResponse.writeInformational`. */
+  writeInformational(statusCode: number, headers?: InformationalHeaders): void | Promise<void>;
+}
+export const HttpInformationalResponseFeature =
+  createFeatureToken<HttpInformationalResponseFeature>('HttpInformationalResponseFeature');
 
 /** The values that the matched route took from the path. */
 export interface RouteValuesFeature {

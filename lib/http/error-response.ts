@@ -1,6 +1,10 @@
 /** What a client gets when a handler fails: a bare status in production, a readable page in development. */
 import { STATUS_CODES } from 'node:http';
-import { HttpRequestLifetimeFeature } from '../features/http-features.js';
+import type { HeaderDictionary } from '../features/header-dictionary.js';
+import {
+  HttpRequestLifetimeFeature,
+  HttpResponseTrailersFeature,
+} from '../features/http-features.js';
 import { developerPage, developerText } from './developer-page.js';
 import { isBadHttpRequestError } from './errors.js';
 import type { HttpContext } from './http-context.js';
@@ -26,9 +30,8 @@ export function answerError(
     return lifetime !== undefined;
   }
   const status = isBadHttpRequestError(error) ? error.statusCode : 500;
-  for (const name of new Set([...response.headers].map(([name]) => name))) {
-    response.headers.delete(name);
-  }
+  clear(response.headers);
+  clear(context.features.get(HttpResponseTrailersFeature)?.trailers);
   response.reasonPhrase = undefined;
   response.statusCode = status;
   response.headers.set('Cache-Control', 'no-store');
@@ -36,6 +39,11 @@ export function answerError(
     ? sendDetails(context, error, status)
     : response.text(`${String(status)} ${STATUS_CODES[status] ?? 'Error'}\n`);
   return sent === undefined ? true : sent.then(() => true);
+}
+
+function clear(fields: HeaderDictionary | undefined): void {
+  if (fields === undefined) return;
+  for (const name of new Set([...fields].map(([name]) => name))) fields.delete(name);
 }
 
 function sendDetails(context: HttpContext, error: unknown, status: number): void | Promise<void> {

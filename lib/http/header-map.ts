@@ -70,6 +70,10 @@ export function normalizeHeaderValue(name: string, value: string | number): stri
   return text;
 }
 
+function headerStarted(name: string): Error {
+  return responseStarted(`Header ${name}`);
+}
+
 function quote(text: string): string {
   return JSON.stringify(text.length > QUOTED_MAX ? `${text.slice(0, QUOTED_MAX)}…` : text);
 }
@@ -98,7 +102,8 @@ Object.defineProperty(DISPOSED_LINES, 0, {
 export class HeaderMap implements HeaderDictionary {
   private lines: HeaderLine[] = [];
   private serialized: string | undefined = '';
-  private frozen = false;
+  /** Makes the error of a change; where it is there, there can be none. */
+  private frozen: ((name: string) => Error) | undefined = undefined;
 
   /**
    * Takes field lines as a peer sent them: their values are not checked, because what came in is judged
@@ -190,12 +195,12 @@ export class HeaderMap implements HeaderDictionary {
   }
 
   /**
-   * From now on changes throw WH_ERR_RESPONSE_STARTED.
+   * From now on changes throw WH_ERR_RESPONSE_STARTED, or what `error` makes of the field's name.
    *
    * @internal for servers, at the moment when the head is handed over
    */
-  freeze(): void {
-    this.frozen = true;
+  freeze(error: (name: string) => Error = headerStarted): void {
+    this.frozen = error;
   }
 
   /** @internal From now on every use throws WH_ERR_CONTEXT_DISPOSED. */
@@ -243,6 +248,6 @@ export class HeaderMap implements HeaderDictionary {
 
   private ensureOpen(name: string): void {
     if (this.lines === DISPOSED_LINES) throw contextDisposed();
-    if (this.frozen) throw responseStarted(`Header ${name}`);
+    if (this.frozen !== undefined) throw this.frozen(name);
   }
 }

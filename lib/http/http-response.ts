@@ -2,8 +2,13 @@
 import { Buffer } from 'node:buffer';
 import type { FeatureCollection } from '../features/feature-collection.js';
 import type { HeaderDictionary } from '../features/header-dictionary.js';
-import type { ResponseCallback } from '../features/http-features.js';
-import { HttpResponseBodyFeature, HttpResponseFeature } from '../features/http-features.js';
+import type { InformationalHeaders, ResponseCallback } from '../features/http-features.js';
+import {
+  HttpInformationalResponseFeature,
+  HttpResponseBodyFeature,
+  HttpResponseFeature,
+  HttpResponseTrailersFeature,
+} from '../features/http-features.js';
 import { codedRangeError, codedTypeError, invalidArgument, responseStarted } from './errors.js';
 import { DISPOSED_FEATURES, requireFeature } from './feature-access.js';
 import { normalizeHeaderValue } from './header-map.js';
@@ -102,6 +107,21 @@ export class HttpResponse {
     return this.head().hasStarted;
   }
 
+  /**
+   * The trailer fields, sent behind the body; they can be set until the answer is ended. On HTTP/1.1 they
+   * go out where the client wants them (`TE: trailers`) and the answer is chunked, which an answer with
+   * trailers set before its start becomes unless it has a Content-Length; otherwise they are dropped in
+   * silence (RFC 9110 section 6.5.1). Those set before the start are announced in `Trailer`.
+   *
+   * Setting throws TypeError WH_ERR_FORBIDDEN_TRAILER for a field that cannot be one, and what
+   * {@link headers} throws.
+   *
+   * @throws WindhoverError WH_ERR_FEATURE_MISSING where the server sends none.
+   */
+  get trailers(): HeaderDictionary {
+    return requireFeature(this.features, HttpResponseTrailersFeature).trailers;
+  }
+
   /** The Content-Type field; `undefined` where there is none, and assigned to remove it. */
   get contentType(): string | undefined {
     return this.head().headers.get('Content-Type');
@@ -189,6 +209,25 @@ export class HttpResponse {
       throw invalidArgument('The data of response.write', 'a string or a Uint8Array', data);
     }
     return this.body().write(data);
+  }
+
+  /**
+   * Sends an interim answer: 103 (Early Hints, RFC 8297) with `Link` fields, 102 (Processing), or 100 to a
+   * client that waits with its body. Several may precede the answer. To a client of HTTP/1.0, which knows
+   * none, nothing is sent.
+   *
+   * @param statusCode - 100, or 102 to 199.
+   * @param headers - Pairs of name and value, or an object by names.
+   * @returns A promise that settles when there is room for more; `undefined` where there is room now.
+   * @throws RangeError WH_ERR_INVALID_STATUS; TypeError WH_ERR_INVALID_ARGUMENT,
+   * WH_ERR_INVALID_HEADER_NAME (also for the fields of framing and connection), WH_ERR_INVALID_HEADER_VALUE;
+   * WindhoverError WH_ERR_RESPONSE_STARTED, WH_ERR_RESPONSE_ENDED, WH_ERR_FEATURE_MISSING.
+   */
+  writeInformational(statusCode: number, headers?: InformationalHeaders): void | Promise<void> {
+    return requireFeature(this.features, HttpInformationalResponseFeature).writeInformational(
+      statusCode,
+      headers,
+    );
   }
 
   /**

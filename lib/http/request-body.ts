@@ -43,7 +43,8 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
 
   /**
    * The whole body as UTF-8 text, as fetch decodes it: a byte order mark is dropped, invalid bytes become
-   * U+FFFD. Rejects with WH_ERR_BODY_USED.
+   * U+FFFD, and a charset in Content-Type is not looked at (Fetch Standard, "UTF-8 decode"). For another
+   * one decode {@link bytes} with a TextDecoder. Rejects with WH_ERR_BODY_USED.
    */
   text(): Promise<string> {
     const text = this.bytes().then(decodeUtf8, (error: unknown) => {
@@ -80,25 +81,35 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
     return json;
   }
 
-  /** Takes the body as a web stream of bytes. Cancelling it gives the rest up. Throws WH_ERR_BODY_USED. */
+  /**
+   * Takes the body as a web stream of bytes (a readable byte stream: it can be read into one's own memory,
+   * `getReader({ mode: 'byob' })`). Nothing is read before it is asked for; cancelling gives the rest up,
+   * and the server stops reading it from the client. Throws WH_ERR_BODY_USED.
+   */
   stream(): ReadableStream<Uint8Array> {
     const iterator = this[Symbol.asyncIterator]();
-    return new ReadableStream<Uint8Array>(
-      {
-        async pull(controller) {
-          const step = await iterator.next();
-          if (step.done === true) controller.close();
-          else controller.enqueue(step.value);
-        },
-        async cancel() {
-          await iterator.return?.();
-        },
+    return new ReadableStream({
+      type: 'bytes',
+      async pull(controller) {
+        const step = await iterator.next();
+        if (step.done !== true) {
+          controller.enqueue(ownBytes(step.value));
+          return;
+        }
+        controller.close();
+        // A reader with memory of its own is told by an answer of 0 bytes.
+        (controller.byobRequest as ReadableStreamBYOBRequest | null)?.respond(0);
       },
-      { highWaterMark: 0 },
-    );
+      async cancel() {
+        await iterator.return?.();
+      },
+    });
   }
 
-  /** Takes the body as a Node stream. Destroying it gives the rest up. Throws WH_ERR_BODY_USED. */
+  /**
+   * Takes the body as a Node stream. Destroying it gives the rest up, and the server stops reading it from
+   * the client. Throws WH_ERR_BODY_USED.
+   */
   readable(): Readable {
     const iterator = this[Symbol.asyncIterator]();
     const readable = Readable.from(
@@ -178,6 +189,12 @@ function forgive(promise: Promise<unknown>): void {
 
 function ignore(): void {
   // Nobody listens.
+}
+
+/** Bytes with a buffer of their own: a stream of bytes takes the buffer away from whoever had it. */
+function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const isOwn = bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer;
+  return isOwn ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
 }
 
 function decodeUtf8(bytes: Uint8Array): string {

@@ -132,6 +132,16 @@ export class CommandWriter {
     this.control[Control.COMMAND_LENGTH] = (at + HEAD_BYTES + head.length + 3) & ~3;
   }
 
+  /** Writes the most bytes of body that a request may have; null = no limit. */
+  limitBody(slot: number, generation: number, most: number | null): void {
+    const at = this.reserve(HEAD_BYTES);
+    const limit = most ?? 0;
+    const flags = most === null ? 0 : CommandFlag.HAS_LENGTH;
+    const high = Math.floor(limit / 0x1_0000_0000);
+    this.writeWords(at, Command.BODY_LIMIT, flags, slot, generation, 0, 0, limit >>> 0, high);
+    this.control[Control.COMMAND_LENGTH] = at + HEAD_BYTES;
+  }
+
   /** Writes a command that is nothing but itself. Returns its place, for {@link addFlag}. */
   bare(kind: number, flags: number, slot: number, generation: number): number {
     const at = this.reserve(HEAD_BYTES);

@@ -3,10 +3,16 @@ import { Buffer } from 'node:buffer';
 import type { Lane, LaneEndpoint, LaneMetrics, LaneOptions } from './addon.js';
 import { getAddon } from './addon.js';
 import { CommandWriter } from './command-writer.js';
-import { Event, Slab as SlabLayout } from './generated/shared-layout.js';
+import { Control, Event, EventFlag, Slab as SlabLayout } from './generated/shared-layout.js';
 import { KnownHeads } from './head-cache.js';
 import { InternedStrings, Slab } from './slab.js';
 import { Slot, type SlotHost } from './slot.js';
+
+/** Bytes of a trailer section. */
+const TRAILERS = Event.BODY | (EventFlag.TRAILERS << 8);
+
+/** What stands in both halves of a limit that is none. */
+const NO_LIMIT = 0xffff_ffff;
 
 const PLACES = (1 << SlabLayout.SHIFT) - 1;
 
@@ -31,6 +37,7 @@ export class NativeServer implements SlotHost {
   readonly commands: CommandWriter;
   readonly arena: Uint8Array;
   readonly heads = new KnownHeads();
+  readonly maxRequestBodySize: number | null;
   private readonly lane: Lane;
   private readonly events: Uint32Array;
   private readonly interned: InternedStrings;
@@ -66,6 +73,11 @@ export class NativeServer implements SlotHost {
     this.commands = new CommandWriter(lane);
     this.arena = Buffer.from(lane.arena);
     this.events = new Uint32Array(lane.events);
+    const control = new Uint32Array(lane.control);
+    const low = control[Control.BODY_LIMIT_LOW];
+    const high = control[Control.BODY_LIMIT_HIGH];
+    this.maxRequestBodySize =
+      low === NO_LIMIT && high === NO_LIMIT ? null : high * 0x1_0000_0000 + low;
   }
 
   listen(endpoint: LaneEndpoint): void {
@@ -126,6 +138,9 @@ export class NativeServer implements SlotHost {
     switch (kind) {
       case Event.BODY:
         slot.running?.onBody(a, b);
+        break;
+      case TRAILERS:
+        slot.running?.onTrailers(a, b);
         break;
       case Event.BODY_END:
         slot.running?.onBodyEnd();

@@ -2,7 +2,7 @@
  * The body of one request on its way from the core to the application: pieces that came wait here, and
  * while too much of them waits the core is told to stop reading.
  */
-import { Buffer } from 'node:buffer';
+import { Buffer, constants } from 'node:buffer';
 import { markAsUntransferable } from 'node:worker_threads';
 import { Command, RequestFlag } from './generated/shared-layout.js';
 import type { Slot } from './slot.js';
@@ -47,12 +47,17 @@ interface Waiter {
 }
 
 export class NativeRequestBody {
-  private readonly pieces: Uint8Array[] = [];
+  private pieces: Uint8Array[] = [];
   private waiting = 0;
   private complete = false;
   private error: Error | undefined;
   private waiters: Waiter[] = [];
   private reading = false;
+  /** The reader has given the rest up: it is not read, and what comes all the same is thrown away. */
+  private cancelled = false;
+  /** Bytes of it that have come. */
+  private received = 0;
+  private trailerPieces: Uint8Array[] | undefined;
   /** Where all of a body of known length is being collected. */
   private whole: Buffer | undefined;
   private filled = 0;
@@ -74,10 +79,26 @@ export class NativeRequestBody {
     return !this.complete && this.error === undefined;
   }
 
+  /** Whether all of it has come and been read. */
+  get isRead(): boolean {
+    return this.complete && this.pieces.length === 0 && !this.cancelled && this.error === undefined;
+  }
+
+  /** The spans of its trailer section; worth something once {@link isRead}. */
+  get trailers(): readonly Uint8Array[] {
+    return this.trailerPieces ?? [];
+  }
+
+  /** At least so many bytes it has (what it declares, or what has come). */
+  get knownLength(): number {
+    return Math.max(this.length, this.received);
+  }
+
   /** A piece has come, in the arena. */
   push(offset: number, length: number): void {
     const arena = this.slot.host.arena;
-    if (this.complete || this.error !== undefined) return;
+    if (this.complete || this.error !== undefined || this.cancelled) return;
+    this.received += length;
     if (this.whole !== undefined) {
       this.whole.set(arena.subarray(offset, offset + length), this.filled);
       this.filled += length;
@@ -92,6 +113,12 @@ export class NativeRequestBody {
     this.pieces.push(piece);
     this.waiting += length;
     if (this.reading && this.waiting > HIGH) this.setReading(false);
+  }
+
+  /** A span of its trailer section has come, in the arena. */
+  pushTrailers(offset: number, length: number): void {
+    if (this.complete || this.error !== undefined || this.cancelled) return;
+    (this.trailerPieces ??= []).push(copyBytes(this.slot.host.arena, offset, length));
   }
 
   /** The body is complete. */
@@ -111,6 +138,23 @@ export class NativeRequestBody {
     for (const waiter of this.takeWaiters()) waiter.reject(error);
   }
 
+  /** It is refused, whatever of it has come. */
+  refuse(error: Error): void {
+    this.complete = false;
+    this.pieces = [];
+    this.fail(error);
+  }
+
+  /** The reader wants no more of it. */
+  cancel(): void {
+    if (this.isRead) return;
+    this.setReading(false);
+    this.cancelled = true;
+    this.pieces = [];
+    this.waiting = 0;
+    for (const waiter of this.takeWaiters()) waiter.resolve({ done: true, value: undefined });
+  }
+
   /** The next piece. */
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
     const piece = this.pieces.shift();
@@ -120,17 +164,19 @@ export class NativeRequestBody {
       return Promise.resolve({ done: false, value: piece });
     }
     if (this.error !== undefined) return Promise.reject(this.error);
-    if (this.complete) return Promise.resolve({ done: true, value: undefined });
+    if (this.complete || this.cancelled) return Promise.resolve({ done: true, value: undefined });
     this.setReading(true);
     return new Promise((resolve, reject) => {
       this.waiters.push({ resolve, reject });
     });
   }
 
-  /** All of it at once: one copy where the length is known. */
-  all(): Promise<Uint8Array> {
+  /** All of it at once: one copy where the length is known, and not more than `most` (null: any). */
+  all(most: number | null): Promise<Uint8Array> {
     const isAhead = this.length >= 0 && !this.complete && this.error === undefined;
-    const whole = isAhead ? this.collect() : this.join();
+    // What exceeds the limit is refused by the core, which nobody need make room for.
+    const isExpected = isAhead && this.length <= Math.min(most ?? Infinity, constants.MAX_LENGTH);
+    const whole = isExpected ? this.collect() : this.join();
     whole.catch(ignore);
     return whole;
   }
@@ -150,7 +196,7 @@ export class NativeRequestBody {
         this.whole.set(piece, this.filled);
         this.filled += piece.byteLength;
       }
-      this.pieces.length = 0;
+      this.pieces = [];
       this.waiting = 0;
       this.wholeDone = { resolve, reject };
       this.setReading(true);

@@ -18,6 +18,8 @@ export interface SlotHost {
   readonly heads: KnownHeads;
   /** What the server was made with. */
   readonly options: LaneOptions;
+  /** The server's limit for bodies (bytes); null = none. */
+  readonly maxRequestBodySize: number | null;
   /** [remote address, remote port, local address, local port]; null once the client is gone. */
   addresses(slot: Slot, generation: number): [string, number, string, number] | null;
 }
@@ -26,6 +28,8 @@ export interface SlotHost {
 export interface RunningExchange {
   /** Some of the body is in the arena. */
   onBody(offset: number, length: number): void;
+  /** Some of its trailer section is in the arena; valid once onBodyEnd has come. */
+  onTrailers(offset: number, length: number): void;
   onBodyEnd(): void;
   /** The client has gone (status 0), or its body was refused. */
   onAborted(status: number): void;

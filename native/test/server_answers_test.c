@@ -354,20 +354,30 @@ static void informs_nobody_who_cannot_take_it(void **state) {
   app_inform(r, 99, "X: y\r\n");
   app_respond(r, 200, RELEASE, NULL, BYTES("x"));
   client_expect(c, 200, "x");
+  client_text(c, "GET / HTTP/1.0\r\n\r\n");
+  RUN_UNTIL_REQUESTS(a, 2);
+  app_inform(app_request_at(a, 1), 103, "Link: </a>\r\n");
+  app_respond_text(app_request_at(a, 1), "old");
+  client_expect(c, 200, "old");
+}
+
+static void informs_in_its_turn(void **state) {
+  app *a = *state;
+  client *c = client_open(a);
   client_get(c, "/1");
   client_get(c, "/2");
-  RUN_UNTIL_REQUESTS(a, 3);
-  app_inform(app_request_at(a, 2), 103, "Link: </a>\r\n"); /* not its turn */
+  RUN_UNTIL_REQUESTS(a, 2);
+  app_inform(app_request_at(a, 1), 102, NULL);
+  app_inform(app_request_at(a, 1), 103, "Link: </a>\r\n");
   client_expect_nothing(c);
-  app_respond_text(app_request_at(a, 1), "1");
-  app_respond_text(app_request_at(a, 2), "2");
+  app_respond_text(app_request_at(a, 1), "2");
+  app_inform(app_request_at(a, 0), 103, "Link: </b>\r\n");
+  app_respond_text(app_request_at(a, 0), "1");
+  client_expect(c, 103, "");
   client_expect(c, 200, "1");
+  client_expect(c, 102, "");
+  client_expect(c, 103, "");
   client_expect(c, 200, "2");
-  client_text(c, "GET / HTTP/1.0\r\n\r\n");
-  RUN_UNTIL_REQUESTS(a, 4);
-  app_inform(app_request_at(a, 3), 103, "Link: </a>\r\n");
-  app_respond_text(app_request_at(a, 3), "old");
-  client_expect(c, 200, "old");
 }
 
 /* --- what is told of the end --- */
@@ -452,6 +462,7 @@ int main(void) {
       APP_TEST(http_1_0_ends_a_stream_with_the_connection),
       APP_TEST(informs_before_the_answer),
       APP_TEST(informs_nobody_who_cannot_take_it),
+      APP_TEST(informs_in_its_turn),
       APP_TEST(tells_of_the_end_to_those_who_ask),
       APP_TEST(a_release_without_an_answer_ends_the_connection),
       APP_TEST(latency_is_measured_from_the_arrival),

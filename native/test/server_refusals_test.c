@@ -91,8 +91,6 @@ static const struct {
     {400, "POST / HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
     {400, "POST / HTTP/1.0\r\n" H "\r\n"},
     {400, "PUT / HTTP/1.0\r\n" H "\r\n"},
-    {413, "POST / HTTP/1.1\r\n" H "Content-Length: 30000001\r\n\r\n"},
-    {413, "POST / HTTP/1.1\r\n" H "Content-Length: 9223372036854775807\r\n\r\nabc"},
     {417, "POST / HTTP/1.1\r\n" H "Expect: foo\r\nContent-Length: 3\r\n\r\nabc"},
 };
 
@@ -492,6 +490,7 @@ static void a_fault_in_a_drained_body_gets_no_second_answer(void **state) {
 
 static void a_refused_client_can_read_while_it_sends(void **state) {
   app *a = *state;
+  a->on_request = a->on_body = app_echo;
   client *c = client_open(a);
   client_text(c, "POST / HTTP/1.1\r\n" H "Content-Length: 30000001\r\n\r\n");
   uint8_t *body = pattern_bytes(8000000);

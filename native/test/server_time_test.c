@@ -120,6 +120,7 @@ static void latency_counts_from_the_request(void **state) {
 /* A client that neither sends the rest nor closes: we wait for it, but not for ever. */
 static void lingering_ends_after_five_seconds(void **state) {
   app *a = *state;
+  a->on_request = a->on_body = app_echo;
   client *c = client_open(a);
   client_text(c, "POST / HTTP/1.1\r\n" H "Content-Length: 99999999\r\n\r\n");
   client_answer answer = client_take(c, 0);

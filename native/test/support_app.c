@@ -113,6 +113,14 @@ static void add_body(app_request *r, const uint8_t *data, size_t length) {
   r->body[r->body_length] = '\0';
 }
 
+static void add_trailers(app_request *r, const uint8_t *data, size_t length) {
+  assert_int_equal(r->aborted, 0);
+  r->trailers = must(realloc(r->trailers, r->trailers_length + length + 1));
+  memcpy(r->trailers + r->trailers_length, data, length);
+  r->trailers_length += length;
+  r->trailers[r->trailers_length] = '\0';
+}
+
 static const uint8_t *arena_at(const app *a, uint32_t offset, uint32_t length) {
   assert_true(offset <= a->memory.arena_size && length <= a->memory.arena_size - offset);
   return a->memory.arena + offset;
@@ -164,13 +172,19 @@ static void take_request(app *a, uint32_t slot) {
 
 static void take_event(app *a, const uint32_t *event) {
   uint32_t slot = event[1];
-  assert_in_range(event[0], WH_EVENT_REQUEST, WH_EVENT_ENDED);
+  uint32_t kind = event[0] & 0xFF;
+  assert_in_range(kind, WH_EVENT_REQUEST, WH_EVENT_ENDED);
   if (event[0] == WH_EVENT_REQUEST) {
     take_request(a, slot);
     return;
   }
   app_request *r = slot < a->slot_room ? a->by_slot[slot] : NULL;
   if (r == NULL) return; /* released meanwhile */
+  if (event[0] == (WH_EVENT_BODY | WH_EVENT_FLAG_TRAILERS << 8)) {
+    assert_int_equal(r->body_complete, 0);
+    add_trailers(r, arena_at(a, event[2], event[3]), event[3]);
+    return;
+  }
   switch (event[0]) {
   case WH_EVENT_BODY: add_body(r, arena_at(a, event[2], event[3]), event[3]); break;
   case WH_EVENT_BODY_END:
@@ -228,6 +242,7 @@ static void free_memory(app *a) {
     free(r->path);
     free(r->query);
     free(r->body);
+    free(r->trailers);
     free(r);
   }
   free(a->requests);
@@ -443,6 +458,16 @@ void app_end(app_request *r, unsigned flags) {
 
 void app_inform(app_request *r, unsigned status, const char *head) {
   command_of(r, WH_COMMAND_INFORM, 0, status, head, NULL, 0, 0, 0);
+}
+
+void app_trailers(app_request *r, unsigned flags, const char *lines) {
+  command_of(r, WH_COMMAND_TRAILERS, flags, 0, lines, NULL, 0, 0, 0);
+}
+
+void app_limit_body(app_request *r, int64_t most) {
+  uint64_t value = most < 0 ? 0 : (uint64_t)most;
+  command_of(r, WH_COMMAND_BODY_LIMIT, most < 0 ? 0 : WH_COMMAND_FLAG_HAS_LENGTH, 0, NULL, NULL, 0,
+             (uint32_t)value, (uint32_t)(value >> 32));
 }
 
 void app_abort(app_request *r) { command_of(r, WH_COMMAND_ABORT, 0, 0, NULL, NULL, 0, 0, 0); }

@@ -43,6 +43,8 @@ struct app_request {
   int open;              /* not released */
   uint8_t *body;
   size_t body_length;
+  char *trailers; /* the trailer section; NULL where there was none */
+  size_t trailers_length;
   int body_complete; /* with the head, or BODY_END came */
   int aborted;       /* ABORTED events */
   unsigned aborted_status;
@@ -141,6 +143,9 @@ void app_inform(app_request *request, unsigned status, const char *head);
 void app_abort(app_request *request);
 void app_release(app_request *request);
 void app_read(app_request *request, int on);
+void app_trailers(app_request *request, unsigned flags, const char *lines);
+/* most below 0: no limit */
+void app_limit_body(app_request *request, int64_t most);
 
 /* A pinned buffer with these bytes (NULL: a pattern); its number. */
 uint32_t app_pin_bytes(app *app, const void *bytes, size_t length);

@@ -17,3 +17,23 @@ export function throwsEach(
 ): void {
   for (const [name, attempt] of Object.entries(attempts)) t.throws(attempt, { code }, name);
 }
+
+/** The code of what a function throws; `undefined` where it throws nothing, or nothing with a code. */
+export function codeOf(attempt: () => unknown): string | undefined {
+  try {
+    attempt();
+    return undefined;
+  } catch (error) {
+    return (error as { code?: string }).code;
+  }
+}
+
+/** The same for a promise. */
+export async function codeOfRejection(promise: PromiseLike<unknown>): Promise<string | undefined> {
+  try {
+    await promise;
+    return undefined;
+  } catch (error) {
+    return (error as { code?: string }).code;
+  }
+}

@@ -360,7 +360,9 @@ test('a body beyond maxRequestBodySize is answered 413', async (t) => {
 });
 
 test('the client can read a refusal while it still sends a large body', async (t) => {
-  const { connect } = await startServer(t, ({ response }) => response.text('a'));
+  const { connect } = await startServer(t, async ({ request, response }) =>
+    response.text(await request.body.text()),
+  );
   const client = await connect();
   void client.write(post('Content-Length: 40000000', 'x'.repeat(2_000_000)));
   t.is((await client.answer()).status, 413);

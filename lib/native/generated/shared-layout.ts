@@ -48,8 +48,6 @@ export const Slot = {
   AUTHORITY_OFFSET: 76,
   /** uint32, 0 where the target has none */
   AUTHORITY_LENGTH: 80,
-  /** uint32, trailer lines follow the header lines in the table */
-  TRAILER_COUNT: 84,
   /** uint8, 1 origin, 2 absolute, 3 authority, 4 asterisk */
   TARGET_FORM: 88,
   /** uint8, enum wh_target_flag */
@@ -120,7 +118,7 @@ export const Event = {
   REQUEST: 1,
   /** bytes of its body: a = offset in the arena, b = length */
   BODY: 2,
-  /** the body is complete; trailers are in the slot */
+  /** the body is complete, and its trailers */
   BODY_END: 3,
   /** the client has gone or broke the protocol: a = error status, or 0 */
   ABORTED: 4,
@@ -132,6 +130,12 @@ export const Event = {
   ENDED: 7,
   /** uint32 per event */
   WORDS: 4,
+} as const;
+
+/** flags of events */
+export const EventFlag = {
+  /** of BODY: the bytes are of the trailer section, valid once BODY_END has come */
+  TRAILERS: 1,
 } as const;
 
 /**
@@ -158,6 +162,10 @@ export const Command = {
   PAUSE: 8,
   /** an informational answer (1xx) */
   INFORM: 9,
+  /** as END, with trailer lines where the answer is chunked */
+  TRAILERS: 12,
+  /** before the first READ: with HAS_LENGTH the most bytes of body, w4 (low) and w5 (high); without it no limit */
+  BODY_LIMIT: 13,
   /** the least data rate of its body: w4 = bytes/s, 0 = none; w5 = window (ms) */
   REQUEST_RATE: 14,
   /** the same of its answer */
@@ -212,6 +220,10 @@ export const Control = {
   EPOCH: 1,
   /** 1 while a batch is being handled */
   OPEN_BATCH: 2,
+  /** the lower half of maxRequestBodySize; all bits set in both halves: no limit */
+  BODY_LIMIT_LOW: 8,
+  /** the upper half */
+  BODY_LIMIT_HIGH: 9,
   /** size of the block in words */
   WORDS: 16,
 } as const;

@@ -7,9 +7,11 @@
  * it is asked for.
  */
 import type { FeatureCollection, FeatureToken } from '../../features/feature-collection.js';
-import type { ResponseCallback } from '../../features/http-features.js';
+import type { InformationalHeaders, ResponseCallback } from '../../features/http-features.js';
 import {
   HttpConnectionFeature,
+  HttpInformationalResponseFeature,
+  HttpMaxRequestBodySizeFeature,
   HttpMinRequestBodyDataRateFeature,
   HttpMinResponseDataRateFeature,
   HttpRequestBodyDetectionFeature,
@@ -17,15 +19,22 @@ import {
   HttpRequestIdentifierFeature,
   HttpRequestLifetimeFeature,
   HttpRequestTimeoutFeature,
+  HttpRequestTrailersFeature,
   HttpResponseBodyFeature,
   HttpResponseFeature,
+  HttpResponseTrailersFeature,
   RouteValuesFeature,
 } from '../../features/http-features.js';
-import { contextDisposed, responseEnded, responseStarted } from '../../http/errors.js';
-import type { WindhoverError } from '../../http/errors.js';
+import {
+  contextDisposed,
+  responseEnded,
+  responseStarted,
+  WindhoverError,
+} from '../../http/errors.js';
 import { HeaderMap } from '../../http/header-map.js';
 import { Command, CommandFlag, RequestFlag } from '../../native/generated/shared-layout.js';
 import type { RunningExchange, Slot } from '../../native/slot.js';
+import { RequestBodyLimit } from './body-limit.js';
 import { ConnectionFeatures } from './connection-features.js';
 import {
   contentLengthExceeded,
@@ -33,9 +42,11 @@ import {
   contentLengthMissing,
 } from './content-length.js';
 import { DataRate } from './data-rates.js';
+import { checkInformationalStatus, composeInformational } from './interim.js';
 import { RequestDeadline, type TimedExchange } from './request-deadline.js';
 import { RequestFeature } from './request-feature.js';
 import { byteLength, checkStatus, composeHead, contentTypeFlag } from './response-head.js';
+import { ResponseTrailers } from './response-trailers.js';
 
 /** Above this many bytes written a writer waits for the client. Source: Kestrel's MaxWriteBufferSize. */
 const WRITE_HIGH = 65_536;
@@ -59,6 +70,8 @@ class RareState {
   roomWaiters: (() => void)[] = [];
   /** Of an aborted exchange: the status that its request was refused with, or 0. */
   abortStatus = 0;
+  bodyLimit: RequestBodyLimit | undefined = undefined;
+  responseTrailers: ResponseTrailers | undefined = undefined;
   requestRate: DataRate | undefined = undefined;
   responseRate: DataRate | undefined = undefined;
   deadline: RequestDeadline | undefined = undefined;
@@ -72,6 +85,7 @@ export class WindhoverExchange
     HttpResponseFeature,
     HttpResponseBodyFeature,
     HttpRequestLifetimeFeature,
+    HttpInformationalResponseFeature,
     RunningExchange,
     TimedExchange
 {
@@ -149,9 +163,11 @@ export class WindhoverExchange
       case HttpResponseBodyFeature.key:
       case HttpResponseFeature.key:
       case HttpRequestLifetimeFeature.key:
+      case HttpInformationalResponseFeature.key:
         return this;
       case HttpRequestFeature.key:
       case HttpRequestBodyDetectionFeature.key:
+      case HttpRequestTrailersFeature.key:
         return (this.request ??= new RequestFeature(this));
       case RouteValuesFeature.key:
         return this.routeValues;
@@ -165,6 +181,15 @@ export class WindhoverExchange
 
   private ownRare(key: symbol): unknown {
     switch (key) {
+      case HttpMaxRequestBodySizeFeature.key:
+        return (this.rare().bodyLimit ??= new RequestBodyLimit(
+          this.slot.host.maxRequestBodySize,
+          () => this.isBodyOpened(),
+        ));
+      case HttpResponseTrailersFeature.key:
+        return (this.rare().responseTrailers ??= new ResponseTrailers(
+          () => this.over || this.endOrdered,
+        ));
       case HttpRequestTimeoutFeature.key:
         return (this.rare().deadline ??= new RequestDeadline(this));
       case HttpMinRequestBodyDataRateFeature.key:
@@ -218,14 +243,9 @@ export class WindhoverExchange
     if (this.rareState !== undefined) {
       const waiting = this.runStarting(this.rareState);
       if (waiting !== undefined) {
-        return noticed(
-          waiting.then(() => {
-            this.sendUnlessStarted(body, contentType);
-          }),
-        );
+        return noticed(waiting.then(() => this.sendUnlessStarted(body, contentType)));
       }
-      this.sendUnlessStarted(body, contentType); // what ran may have answered
-      return undefined;
+      return this.sendUnlessStarted(body, contentType); // what ran may have answered
     }
     this.sendNow(body, contentType);
     return undefined;
@@ -277,6 +297,22 @@ export class WindhoverExchange
     }
     this.completeNow();
     return undefined;
+  }
+
+  // --- HttpInformationalResponseFeature ---
+
+  writeInformational(statusCode: number, headers?: InformationalHeaders): void | Promise<void> {
+    this.ensureOpen();
+    checkInformationalStatus(statusCode);
+    const fields = composeInformational(headers);
+    if (this.hasStarted) {
+      throw new WindhoverError(
+        'WH_ERR_RESPONSE_STARTED',
+        'An informational answer comes before the answer, which has started',
+      );
+    }
+    if (this.aborted) return undefined;
+    return this.orderPiece(Command.INFORM, statusCode, fields, '', fields.length + INTERIM_LINE);
   }
 
   // --- HttpRequestLifetimeFeature ---
@@ -338,6 +374,10 @@ export class WindhoverExchange
     (this.request ??= new RequestFeature(this)).onBody(offset, length);
   }
 
+  onTrailers(offset: number, length: number): void {
+    (this.request ??= new RequestFeature(this)).onTrailers(offset, length);
+  }
+
   onBodyEnd(): void {
     (this.request ??= new RequestFeature(this)).onBodyEnd();
   }
@@ -376,12 +416,17 @@ export class WindhoverExchange
       this.rareState.reasonPhrase = undefined;
       this.rareState.starting = undefined;
       this.rareState.pending = undefined;
+      this.rareState.responseTrailers = undefined;
     }
   }
 
   /** Of an aborted exchange: the status that its request was refused with; 0 where the client is gone. */
   get abortStatus(): number {
     return this.rareState?.abortStatus ?? 0;
+  }
+
+  get bodyLimit(): RequestBodyLimit | undefined {
+    return this.rareState?.bodyLimit;
   }
 
   /** Takes the callbacks registered with onCompleted, in the order in which they were registered. */
@@ -400,6 +445,7 @@ export class WindhoverExchange
     this.headerMap?._dispose();
     this.rareState?.deadline?.cancel();
     this.request?.onReleased();
+    this.rareState?.responseTrailers?.trailers._dispose();
     const commands = this.slot.host.commands;
     if (this.lastPlace >= 0 && this.lastEpoch === commands.epoch) {
       commands.addFlag(this.lastPlace, CommandFlag.RELEASE);
@@ -420,10 +466,35 @@ export class WindhoverExchange
     if (this.endOrdered) throw responseEnded();
   }
 
-  private sendUnlessStarted(body: Uint8Array | string, contentType: string | undefined): void {
+  private isBodyOpened(): boolean {
+    this.ensureLive();
+    return this.request?.isOpened ?? false;
+  }
+
+  private sendUnlessStarted(
+    body: Uint8Array | string,
+    contentType: string | undefined,
+  ): void | Promise<void> {
     this.ensureOpen();
     if (this.hasStarted) throw responseStarted('The head');
+    if (this.wantsTrailers()) {
+      // Behind a body of known length there is no place for trailers.
+      this.startNow(contentType);
+      const waiting = this.writeNow(body);
+      this.completeNow();
+      return waiting;
+    }
     this.sendNow(body, contentType);
+    return undefined;
+  }
+
+  /** Whether the answer, which has not started, is to be chunked because of its trailers. */
+  private wantsTrailers(): boolean {
+    return (
+      this.rareState?.responseTrailers?.areWanted(this.slot) === true &&
+      this.hasBody() &&
+      this.headerMap?.has('Content-Length') !== true
+    );
   }
 
   private sendNow(body: Uint8Array | string, contentType: string | undefined): void {
@@ -447,15 +518,20 @@ export class WindhoverExchange
     this.orderAnswer(head.flags, head.text, body);
   }
 
-  private startNow(): void {
+  private startNow(contentType?: string): void {
     this.ensureOpen();
     if (this.hasStarted) return;
     if (this.statusCode !== 200) checkStatus(this.statusCode);
-    const head = composeHead(this.headerMap, this.reasonPhrase, undefined);
+    const head = composeHead(this.headerMap, this.reasonPhrase, contentType);
+    const rare = this.rareState;
+    const announced =
+      rare?.responseTrailers !== undefined && this.wantsTrailers()
+        ? rare.responseTrailers.announcement(this.headerMap)
+        : '';
     this.hasStarted = true;
     this.headerMap?.freeze();
     if (head.contentLength >= 0) this.rare().lengthLeft = head.contentLength;
-    this.orderStart(head.flags, head.text, head.contentLength);
+    this.orderStart(head.flags, head.text + announced, head.contentLength);
   }
 
   private writeNow(data: Uint8Array | string): void | Promise<void> {
@@ -468,11 +544,23 @@ export class WindhoverExchange
       rare.lengthLeft -= length;
     }
     if (this.aborted) return undefined; // nobody reads it; who wants to know has requestAborted
+    return this.orderPiece(Command.WRITE, 0, '', data, length);
+  }
+
+  /** Orders what has `length` bytes; a promise where the client is to take earlier ones first. */
+  private orderPiece(
+    kind: number,
+    status: number,
+    head: string,
+    data: Uint8Array | string,
+    length: number,
+  ): void | Promise<void> {
+    const rare = this.rare();
     const { host, number } = this.slot;
     rare.unconfirmed += length;
     const full = rare.unconfirmed >= WRITE_HIGH;
     const flags = full ? CommandFlag.NOTIFY : 0;
-    host.commands.write(Command.WRITE, flags, number, this.generation, 0, '', data);
+    host.commands.write(kind, flags, number, this.generation, status, head, data);
     if (!full) return undefined;
     rare.unconfirmed = 0;
     return new Promise((resolve) => {
@@ -486,6 +574,12 @@ export class WindhoverExchange
       const missing = this.rareState?.lengthLeft ?? -1;
       if (this.aborted) this.endOrdered = true;
       else if (missing > 0 && this.hasBody()) throw contentLengthMissing(missing);
+      else this.orderEnd();
+      return;
+    }
+    if (this.rareState !== undefined && this.wantsTrailers()) {
+      this.startNow();
+      if (this.aborted) this.endOrdered = true;
       else this.orderEnd();
       return;
     }
@@ -510,6 +604,7 @@ export class WindhoverExchange
   private hasBody(): boolean {
     if ((this.slot.flags() & RequestFlag.HEAD_METHOD) !== 0) return false;
     const status = this.statusCode;
+    if (status < 300 && this.slot.method() === 'CONNECT') return false;
     return status !== 204 && status !== 205 && status !== 304;
   }
 
@@ -540,8 +635,23 @@ export class WindhoverExchange
   }
 
   private orderEnd(): void {
+    const trailers = this.rareState?.responseTrailers;
+    if (trailers?.areWanted(this.slot) === true) {
+      const lines = trailers.compose();
+      const { host, number } = this.slot;
+      this.lastPlace = host.commands.write(
+        Command.TRAILERS,
+        0,
+        number,
+        this.generation,
+        0,
+        lines,
+        '',
+      );
+    } else {
+      this.lastPlace = this.order(Command.END);
+    }
     this.endOrdered = true;
-    this.lastPlace = this.order(Command.END);
     this.lastEpoch = this.slot.host.commands.epoch;
   }
 
@@ -583,6 +693,9 @@ function noticed(promise: Promise<void>): Promise<void> {
   return promise;
 }
 
+/** About what the status line of an interim answer takes (bytes). */
+const INTERIM_LINE = 32;
+
 /** The features that a request can have of the server. */
 const OWN_TOKENS = [
   HttpRequestFeature,
@@ -592,6 +705,10 @@ const OWN_TOKENS = [
   HttpConnectionFeature,
   HttpRequestIdentifierFeature,
   HttpRequestBodyDetectionFeature,
+  HttpRequestTrailersFeature,
+  HttpMaxRequestBodySizeFeature,
+  HttpResponseTrailersFeature,
+  HttpInformationalResponseFeature,
   HttpRequestTimeoutFeature,
   HttpMinRequestBodyDataRateFeature,
   HttpMinResponseDataRateFeature,

@@ -3,17 +3,24 @@ import type { HeaderDictionary } from '../../features/header-dictionary.js';
 import type {
   HttpRequestBodyDetectionFeature,
   HttpRequestFeature,
+  HttpRequestTrailersFeature,
   RequestBodySource,
 } from '../../features/http-features.js';
 import { BadHttpRequestError, contextDisposed, WindhoverError } from '../../http/errors.js';
+import type { HeaderMap } from '../../http/header-map.js';
 import { RequestFlag } from '../../native/generated/shared-layout.js';
 import { copyBytes, NativeRequestBody } from '../../native/request-body.js';
 import type { Slot } from '../../native/slot.js';
 import type { LiveExchange } from './live-exchange.js';
 import { NativeRequestHeaders } from './request-headers.js';
+import { parseTrailers, trailersNotAvailable } from './request-trailers.js';
 
 export class RequestFeature
-  implements HttpRequestFeature, HttpRequestBodyDetectionFeature, RequestBodySource
+  implements
+    HttpRequestFeature,
+    HttpRequestBodyDetectionFeature,
+    HttpRequestTrailersFeature,
+    RequestBodySource
 {
   scheme = 'http';
   pathBase = '';
@@ -27,6 +34,9 @@ export class RequestFeature
   private nativeBody: NativeRequestBody | undefined = undefined;
   /** Whether the body that came with the head has been copied out of the arena. */
   private isSaved = false;
+  /** Whether somebody has begun to read the body. */
+  isOpened = false;
+  private trailerMap: HeaderMap | undefined = undefined;
 
   constructor(private readonly exchange: LiveExchange) {}
 
@@ -86,17 +96,41 @@ export class RequestFeature
 
   bytes(): Promise<Uint8Array> {
     const slot = this.slot();
+    this.open();
     if (!this.isSaved && (slot.flags() & RequestFlag.BODY_COMPLETE) !== 0) {
       // In the usual case, a small body, all of it is here already.
       this.isSaved = true;
       return Promise.resolve(copyBytes(slot.host.arena, slot.bodyOffset(), slot.bodyLength()));
     }
-    return this.pieces().all();
+    const own = this.exchange.bodyLimit;
+    const most = own === undefined ? slot.host.maxRequestBodySize : own.maxRequestBodySize;
+    return this.pieces().all(most);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    this.open();
     const pieces = this.pieces();
-    return { next: () => pieces.next() };
+    return {
+      next: () => pieces.next(),
+      return: () => {
+        pieces.cancel();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+  }
+
+  // --- HttpRequestTrailersFeature ---
+
+  get available(): boolean {
+    const slot = this.slot();
+    if ((slot.flags() & RequestFlag.HAS_BODY) === 0) return true;
+    // A body that came with the head, and was taken out of the arena at once, leaves nothing behind.
+    return this.nativeBody === undefined ? this.isSaved : this.nativeBody.isRead;
+  }
+
+  get trailers(): HeaderMap {
+    if (!this.available) throw trailersNotAvailable();
+    return (this.trailerMap ??= parseTrailers(this.nativeBody?.trailers ?? []));
   }
 
   /** Keeps the body that came with the head: the arena is overwritten once the batch is over. */
@@ -114,6 +148,10 @@ export class RequestFeature
     this.pieces().push(offset, length);
   }
 
+  onTrailers(offset: number, length: number): void {
+    this.pieces().pushTrailers(offset, length);
+  }
+
   onBodyEnd(): void {
     this.pieces().end();
   }
@@ -125,6 +163,20 @@ export class RequestFeature
   /** The request is over: who still waits for the body is told so. */
   onReleased(): void {
     if (this.nativeBody?.isOpen === true) this.nativeBody.fail(contextDisposed());
+    this.trailerMap?._dispose();
+  }
+
+  /** The first read settles the limit: what exceeds one of the application's own is refused now. */
+  private open(): void {
+    if (this.isOpened) return;
+    this.isOpened = true;
+    const limit = this.exchange.bodyLimit;
+    if (limit?.changed !== true || !this.canHaveBody) return;
+    const { slot, generation } = this.exchange;
+    const most = limit.maxRequestBodySize;
+    slot.host.commands.limitBody(slot.number, generation, most);
+    const pieces = this.pieces();
+    if (most !== null && pieces.knownLength > most) pieces.refuse(bodyError(413));
   }
 
   private pieces(): NativeRequestBody {
@@ -150,6 +202,13 @@ function bodyError(status: number): WindhoverError {
     return new WindhoverError(
       'WH_ERR_REQUEST_ABORTED',
       'The client has gone before its request was complete',
+    );
+  }
+  if (status === 413) {
+    return new BadHttpRequestError(
+      status,
+      'The body of the request is larger than maxRequestBodySize',
+      'WH_ERR_BODY_TOO_LARGE',
     );
   }
   return new BadHttpRequestError(status, 'The body of the request is not valid', 'WH_ERR_BAD_BODY');

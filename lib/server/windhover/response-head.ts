@@ -96,11 +96,9 @@ export function composeHead(
           'Transfer-Encoding is set by the server: an answer without Content-Length is chunked',
         );
       case 'connection':
-        if (/(?:^|[,\s])close(?:$|[,\s])/i.test(value)) {
-          flags |= CommandFlag.CLOSE;
-          continue;
-        }
-        break;
+        if (CLOSE.test(value)) flags |= CommandFlag.CLOSE;
+        if (withoutPersistence(value) !== '') text += `${name}: ${withoutPersistence(value)}\r\n`;
+        continue;
       case 'date':
         flags |= CommandFlag.HAS_DATE;
         break;
@@ -125,6 +123,17 @@ export function composeHead(
     );
   }
   return { flags, text, contentLength };
+}
+
+/** `close` among the members of Connection. */
+const CLOSE = /(?:^|[,\s])close(?:$|[,\s])/i;
+
+/** The other members of Connection: whether the connection stays is told by the core alone. */
+function withoutPersistence(value: string): string {
+  return value
+    .split(/[,\s]+/)
+    .filter((member) => !/^(?:close|keep-alive)?$/i.test(member))
+    .join(', ');
 }
 
 function parseLength(value: string, before: number): number {

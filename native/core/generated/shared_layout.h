@@ -27,7 +27,6 @@
 #define WH_SLOT_BODY_LENGTH 72 /* uint32, its length; valid during the batch only */
 #define WH_SLOT_AUTHORITY_OFFSET 76 /* uint32, the authority of the target in absolute or authority form */
 #define WH_SLOT_AUTHORITY_LENGTH 80 /* uint32, 0 where the target has none */
-#define WH_SLOT_TRAILER_COUNT 84 /* uint32, trailer lines follow the header lines in the table */
 #define WH_SLOT_TARGET_FORM 88 /* uint8, 1 origin, 2 absolute, 3 authority, 4 asterisk */
 #define WH_SLOT_TARGET_FLAGS 89 /* uint8, enum wh_target_flag */
 #define WH_SLOT_TARGET_SCHEME 90 /* uint8, 1 http, 2 https: of a target in absolute form */
@@ -63,12 +62,15 @@
 /* events: four uint32 each: kind | flags << 8, slot, a, b */
 #define WH_EVENT_REQUEST 1 /* a request's head is in its slot */
 #define WH_EVENT_BODY 2 /* bytes of its body: a = offset in the arena, b = length */
-#define WH_EVENT_BODY_END 3 /* the body is complete; trailers are in the slot */
+#define WH_EVENT_BODY_END 3 /* the body is complete, and its trailers */
 #define WH_EVENT_ABORTED 4 /* the client has gone or broke the protocol: a = error status, or 0 */
 #define WH_EVENT_ROOM 5 /* there is room again for what the application writes */
 #define WH_EVENT_RELEASED 6 /* a = the number of a pinned buffer that is no longer needed */
 #define WH_EVENT_ENDED 7 /* the answer is out and the exchange over, for those who asked */
 #define WH_EVENT_WORDS 4 /* uint32 per event */
+
+/* flags of events */
+#define WH_EVENT_FLAG_TRAILERS 1 /* of BODY: the bytes are of the trailer section, valid once BODY_END has come */
 
 /* commands: six uint32 each, then the bytes, padded to four */
 /* w0 = kind | flags << 8 (24 bits) ; w1 = slot ; w2 = generation ; w3 = status << 20 | length of the header block */
@@ -82,6 +84,8 @@
 #define WH_COMMAND_READ 7 /* the application wants the body: (go on reading) */
 #define WH_COMMAND_PAUSE 8 /* the application has enough of the body for now */
 #define WH_COMMAND_INFORM 9 /* an informational answer (1xx) */
+#define WH_COMMAND_TRAILERS 12 /* as END, with trailer lines where the answer is chunked */
+#define WH_COMMAND_BODY_LIMIT 13 /* before the first READ: with HAS_LENGTH the most bytes of body, w4 (low) and w5 (high); without it no limit */
 #define WH_COMMAND_REQUEST_RATE 14 /* the least data rate of its body: w4 = bytes/s, 0 = none; w5 = window (ms) */
 #define WH_COMMAND_RESPONSE_RATE 15 /* the same of its answer */
 #define WH_COMMAND_WORDS 6 /* uint32 before the bytes of a command */
@@ -109,6 +113,8 @@
 #define WH_CONTROL_COMMAND_LENGTH 0 /* bytes written to the command buffer and not yet taken */
 #define WH_CONTROL_EPOCH 1 /* grows whenever the core has taken the commands */
 #define WH_CONTROL_OPEN_BATCH 2 /* 1 while a batch is being handled */
+#define WH_CONTROL_BODY_LIMIT_LOW 8 /* the lower half of maxRequestBodySize; all bits set in both halves: no limit */
+#define WH_CONTROL_BODY_LIMIT_HIGH 9 /* the upper half */
 #define WH_CONTROL_WORDS 16 /* size of the block in words */
 
 #endif

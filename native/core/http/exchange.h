@@ -43,9 +43,13 @@ typedef struct wh_protocol {
   void (*start)(wh_exchange *exchange, const wh_answer *answer);   /* the head */
   void (*write)(wh_exchange *exchange, const wh_answer *answer);   /* some body */
   void (*end)(wh_exchange *exchange);                              /* the end of the body */
-  void (*inform)(wh_exchange *exchange, const wh_answer *answer);  /* 1xx */
+  /* The end of the body, with trailer lines (answer->head), for which there may be no place. */
+  void (*trailers)(wh_exchange *exchange, const wh_answer *answer);
+  void (*inform)(wh_exchange *exchange, const wh_answer *answer); /* 1xx */
   void (*read)(wh_exchange *exchange, int on); /* wants the body, or enough of it */
-  void (*notify_room)(wh_exchange *exchange);  /* report when there is room */
+  /* The most bytes of body that the application takes; called before the first read, if at all. */
+  void (*limit_body)(wh_exchange *exchange, uint64_t most);
+  void (*notify_room)(wh_exchange *exchange); /* report when there is room */
   /* Another least data rate, of its body or of its answer: bytes per second, 0 = none; window, ms. */
   void (*rate)(wh_exchange *exchange, int of_response, uint32_t bytes, uint32_t grace_ms);
   void (*abort)(wh_exchange *exchange);    /* the connection or stream ends now */
@@ -78,6 +82,7 @@ struct wh_exchange {
   uint8_t continue_due : 1;  /* the client waits for 100 Continue */
   uint8_t room_wanted : 1;   /* the application waits for room to write */
   uint8_t head_only : 1;     /* HEAD: no body is sent */
+  uint8_t connect : 1;       /* CONNECT: a 2xx has no body, and what follows is no HTTP */
   uint8_t no_body : 1;       /* the status forbids a body */
   uint8_t minor_version : 1; /* HTTP/1.minor */
 };

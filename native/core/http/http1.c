@@ -124,8 +124,17 @@ static void parse(wh_http1 *session, const uint8_t *data, size_t length) {
       if (session->raw_used >= session->fields_start) session->chunk_start = data;
       data += wh_http1_receive_fields(session, data, left);
       break;
-    case STATE_LENGTH: data += wh_http1_receive_length(session, data, left); break;
-    case STATE_CHUNKED: data += wh_http1_receive_chunked(session, data, left); break;
+    case STATE_LENGTH:
+    case STATE_CHUNKED:
+      if (session->body_held) {
+        stash(session, data, left);
+        data = end;
+      } else if (session->state == STATE_LENGTH) {
+        data += wh_http1_receive_length(session, data, left);
+      } else {
+        data += wh_http1_receive_chunked(session, data, left);
+      }
+      break;
     case STATE_WAIT: stash(session, data, left); return;
     case STATE_CLOSED: return;
     }
@@ -144,6 +153,7 @@ static void parse(wh_http1 *session, const uint8_t *data, size_t length) {
 static void receive_end(wh_http1 *session) {
   wh_http_service *service = session->service;
   session->eof = 1;
+  if (session->body_held && session->rest_length > 0) return; /* it may all be there */
   wh_exchange *exchange = session->parsing;
   if (session->state == STATE_LENGTH || session->state == STATE_CHUNKED) {
     session->parsing = NULL;
@@ -182,7 +192,7 @@ void wh_http1_receive(wh_http1 *session, uint8_t *data, size_t length) {
 size_t wh_http1_rest(const wh_http1 *session) { return session->rest_length; }
 
 int wh_http1_can_resume(const wh_http1 *session) {
-  if (session->over || session->waiting_room) return 0;
+  if (session->over || session->waiting_room || session->body_held) return 0;
   if (session->state == STATE_WAIT) {
     return session->first == NULL && (session->waiting_head || session->rest_length > 0);
   }

@@ -17,7 +17,9 @@ typedef enum pending_kind {
   PENDING_RESPOND,
   PENDING_START,
   PENDING_WRITE,
-  PENDING_END
+  PENDING_END,
+  PENDING_TRAILERS,
+  PENDING_INFORM
 } pending_kind;
 
 /* Something ordered before its turn; its bytes stand behind it. */
@@ -108,6 +110,23 @@ static int status_has_no_body(unsigned status) {
   return status < 200 || status == 204 || status == 205 || status == 304;
 }
 
+/*
+ * The same for an answer. After a 2xx to CONNECT the client takes the connection for a tunnel (RFC 9110
+ * section 9.3.6): there is none, so it ends.
+ */
+static int has_no_body(wh_exchange *exchange, unsigned status) {
+  if (exchange->connect && status < 300) {
+    exchange->close = 1;
+    return 1;
+  }
+  return status_has_no_body(status);
+}
+
+/* How an answer without a body is framed: a client reads 205 as any other (RFC 9112 section 6.3). */
+static wh_framing framing_of_no_body(const wh_exchange *exchange, unsigned status) {
+  return status == 205 && !exchange->connect ? WH_FRAMING_LENGTH : WH_FRAMING_NONE;
+}
+
 /* Whether the answer that is being written is the last that is due on its connection. */
 static int is_last(const wh_http1 *session, const wh_exchange *exchange) {
   return exchange->next == NULL && session->rest_length == 0 && !session->waiting_head &&
@@ -131,6 +150,7 @@ uint8_t *wh_http1_put_head(uint8_t *out, wh_http1 *session, wh_exchange *exchang
   }
   /* Without 100 Continue, whether the body comes is anybody's guess: what follows cannot be told. */
   if (answer->flags & WH_COMMAND_FLAG_CLOSE || exchange->continue_due || how == WH_FRAMING_CLOSE ||
+      wh_http1_leaves_body(session, exchange) ||
       ((session->service->stopping || session->eof) && is_last(session, exchange))) {
     exchange->close = 1;
   }
@@ -160,11 +180,11 @@ static void drop_pinned(wh_http1 *session, const wh_answer *answer) {
 
 static void send_respond(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer) {
   const wh_transport *transport = session->service->transport;
-  int no_body = status_has_no_body(answer->status);
+  int no_body = has_no_body(exchange, answer->status);
   size_t body_length = no_body || exchange->head_only ? 0 : answer->body_length;
   int pinned = (answer->flags & WH_COMMAND_FLAG_PINNED) != 0;
   size_t composed = pinned || body_length > COMPOSED_BODY ? 0 : body_length;
-  wh_framing how = answer->status == 205 || !no_body ? WH_FRAMING_LENGTH : WH_FRAMING_NONE;
+  wh_framing how = no_body ? framing_of_no_body(exchange, answer->status) : WH_FRAMING_LENGTH;
   uint8_t *start =
       transport->reserve(session->connection, WH_HEAD_OVERHEAD + answer->head_length + composed);
   if (start == NULL) {
@@ -191,11 +211,10 @@ static void send_respond(wh_http1 *session, wh_exchange *exchange, const wh_answ
 static void send_start(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer) {
   const wh_transport *transport = session->service->transport;
   wh_framing how = WH_FRAMING_CHUNKED;
-  exchange->no_body = status_has_no_body(answer->status);
+  exchange->no_body = has_no_body(exchange, answer->status) != 0;
   uint64_t content_length = exchange->no_body ? 0 : answer->content_length;
   if (exchange->no_body) {
-    /* A client reads 205 as any other answer (RFC 9112 section 6.3). */
-    how = answer->status == 205 ? WH_FRAMING_LENGTH : WH_FRAMING_NONE;
+    how = framing_of_no_body(exchange, answer->status);
   } else if (answer->flags & WH_COMMAND_FLAG_HAS_LENGTH) {
     how = WH_FRAMING_LENGTH;
     exchange->has_length = 1;
@@ -246,16 +265,34 @@ static void send_write(wh_http1 *session, wh_exchange *exchange, const wh_answer
   if (exchange->chunked) transport->append(session->connection, "\r\n", 2);
 }
 
-static void send_end(wh_http1 *session, wh_exchange *exchange) {
+static void send_end(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer) {
   const wh_transport *transport = session->service->transport;
   exchange->ended = 1;
   if (exchange->has_length && exchange->response_left > 0 && !exchange->head_only) {
     transport->close(session->connection,
                      1); /* too few bytes: the client must see that it is cut */
   } else if (exchange->chunked) {
-    transport->append(session->connection, "0\r\n\r\n", 5);
+    transport->append(session->connection, "0\r\n", 3);
+    if (answer->head_length > 0) {
+      transport->append(session->connection, answer->head, answer->head_length);
+    }
+    transport->append(session->connection, "\r\n", 2);
   }
   wh_http1_answered(session, exchange);
+}
+
+/* An interim answer. A 100 of the application's own is the one that the client waits for. */
+static void send_inform(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer) {
+  if (answer->status == 100) exchange->continue_due = 0;
+  const wh_transport *transport = session->service->transport;
+  uint8_t *start = transport->reserve(session->connection, WH_HEAD_OVERHEAD + answer->head_length);
+  if (start == NULL) return;
+  const uint8_t *head = answer->head;
+  size_t head_length = answer->head_length;
+  uint8_t *out = put_status_line(start, answer, &head, &head_length);
+  out = put(out, head, head_length);
+  out = LITERAL(out, "\r\n");
+  transport->commit(session->connection, (size_t)(out - start));
 }
 
 /* --- before its turn --- */
@@ -303,7 +340,9 @@ static void send_kind(wh_http1 *session, wh_exchange *exchange, pending_kind kin
   case PENDING_RESPOND: send_respond(session, exchange, answer); break;
   case PENDING_START: send_start(session, exchange, answer); break;
   case PENDING_WRITE: send_write(session, exchange, answer); break;
-  case PENDING_END: send_end(session, exchange); break;
+  case PENDING_END:
+  case PENDING_TRAILERS: send_end(session, exchange, answer); break;
+  case PENDING_INFORM: send_inform(session, exchange, answer); break;
   }
 }
 
@@ -316,7 +355,7 @@ void wh_http1_send_pending(wh_http1 *session, wh_exchange *exchange) {
     send_kind(session, exchange, kind, &pending->answer);
     wh_free(pending);
     /* That was the end of it: the exchange may be another connection's by now. */
-    if (kind == PENDING_RESPOND || kind == PENDING_END) return;
+    if (kind == PENDING_RESPOND || kind == PENDING_END || kind == PENDING_TRAILERS) return;
   }
 }
 
@@ -354,23 +393,19 @@ static void http1_end(wh_exchange *exchange) {
   order(exchange, PENDING_END, &nothing);
 }
 
-static void http1_inform(wh_exchange *exchange, const wh_answer *answer) {
-  wh_http1 *session = exchange->owner;
-  if (session->over || session->first != exchange || exchange->started ||
-      exchange->minor_version == 0 || answer->status < 100 || answer->status > 199) {
-    return;
-  }
-  const wh_transport *transport = session->service->transport;
-  uint8_t *start = transport->reserve(session->connection, WH_HEAD_OVERHEAD + answer->head_length);
-  if (start == NULL) return;
-  const uint8_t *head = answer->head;
-  size_t head_length = answer->head_length;
-  uint8_t *out = put_status_line(start, answer, &head, &head_length);
-  out = put(out, head, head_length);
-  out = LITERAL(out, "\r\n");
-  transport->commit(session->connection, (size_t)(out - start));
+static void http1_trailers(wh_exchange *exchange, const wh_answer *answer) {
+  exchange->end_ordered = 1;
+  order(exchange, PENDING_TRAILERS, answer);
 }
 
+/* Not on HTTP/1.0, whose clients know no interim answers (RFC 9110 section 15.2). */
+static void http1_inform(wh_exchange *exchange, const wh_answer *answer) {
+  if (exchange->started || exchange->minor_version == 0 || answer->status < 100 ||
+      answer->status > 199 || answer->status == 101) {
+    return;
+  }
+  order(exchange, PENDING_INFORM, answer);
+}
 void wh_http1_send_continue(wh_http1 *session, wh_exchange *exchange) {
   if (!exchange->continue_due || exchange->started || session->first != exchange) return;
   exchange->continue_due = 0;
@@ -382,8 +417,16 @@ static void http1_read(wh_exchange *exchange, int on) {
   wh_http1 *session = exchange->owner;
   exchange->body_wanted = on != 0;
   if (exchange->body_done || session->parsing != exchange) return;
-  if (on) wh_http1_send_continue(session, exchange);
+  if (on) {
+    if (!wh_http1_open_body(session)) return;
+    wh_http1_send_continue(session, exchange);
+  }
   session->service->transport->read(session->connection, on);
+}
+
+static void http1_limit_body(wh_exchange *exchange, uint64_t most) {
+  wh_http1 *session = exchange->owner;
+  if (!session->over) wh_http1_limit_body(session, exchange, most);
 }
 
 /* What is written before its turn finds no room before its turn. */
@@ -421,8 +464,10 @@ const wh_protocol wh_http1_protocol = {
     .start = http1_start,
     .write = http1_write,
     .end = http1_end,
+    .trailers = http1_trailers,
     .inform = http1_inform,
     .read = http1_read,
+    .limit_body = http1_limit_body,
     .notify_room = http1_notify_room,
     .rate = http1_rate,
     .abort = http1_abort,
@@ -452,7 +497,7 @@ void wh_http1_end_connection(wh_http1 *session) {
 
 void wh_http1_answered(wh_http1 *session, wh_exchange *exchange) {
   wh_http_service *service = session->service;
-  int close = exchange->close;
+  int close = exchange->close || wh_http1_leaves_body(session, exchange);
   wh_http_service_answered(service, exchange);
   session->first = exchange->next;
   if (session->first == NULL) session->last = NULL;

@@ -1,6 +1,15 @@
-/* Bodies in: by Content-Length and chunked, handed on or drained; and when a request may run. */
+/*
+ * Bodies in: by Content-Length and chunked, handed on or drained; and when a request may run.
+ *
+ * How much a body may have is settled when the application first reads it, because it may change the
+ * limit until then (Kestrel's IHttpMaxRequestBodySizeFeature). What exceeds the limit before that is
+ * held: the bytes wait unparsed, and the socket is not read.
+ */
+#include <string.h>
+
 #include "http/http1_session.h"
 #include "http/method.h"
+#include "http/utf8.h"
 
 #define DRAIN_LIMIT (1024U * 1024) /* unwanted body bytes read to keep a connection; more: close */
 
@@ -23,6 +32,33 @@ static void dispatch(wh_http1 *session) {
   service->receiver->request(service->user, exchange);
 }
 
+static uint64_t declared_length(const wh_exchange *exchange) {
+  return (uint64_t)wh_slot_get32(exchange, WH_SLOT_CONTENT_LENGTH_LOW) |
+         (uint64_t)wh_slot_get32(exchange, WH_SLOT_CONTENT_LENGTH_HIGH) << 32;
+}
+
+static void start_body(wh_http1 *session, int chunked) {
+  const wh_http_limits *given = &session->service->limits;
+  session->body_limit = given->request_body_size;
+  session->body_opened = session->body_held = 0;
+  if (chunked) {
+    wh_chunked_limits limits = {
+        .body = session->body_limit,
+        .line = WH_CHUNKED_LINE_LIMIT,
+        .extensions = WH_CHUNKED_EXTENSION_LIMIT,
+        .trailers = given->headers_total_size,
+        .trailer_count = given->header_count,
+    };
+    wh_chunked_init(&session->chunked, &limits);
+    session->sequence_length = 0;
+    session->state = STATE_CHUNKED;
+  } else {
+    session->body_left = declared_length(session->parsing);
+    session->body_held = session->body_left > session->body_limit;
+    session->state = STATE_LENGTH;
+  }
+}
+
 /* The head is complete and valid: sees to the body, and whether the request may run now. */
 void wh_http1_start_exchange(wh_http1 *session) {
   wh_exchange *exchange = session->parsing;
@@ -40,24 +76,8 @@ void wh_http1_start_exchange(wh_http1 *session) {
     session->state = !session->keep_alive ? STATE_CLOSED : safe ? STATE_LINE : STATE_WAIT;
     dispatch(session);
     session->parsing = NULL;
-  } else if (flags & WH_REQUEST_FLAG_CHUNKED) {
-    wh_chunked_limits limits = {
-        .body = session->service->limits.request_body_size,
-        .line = WH_CHUNKED_LINE_LIMIT,
-        .extensions = WH_CHUNKED_EXTENSION_LIMIT,
-        .trailers = WH_CHUNKED_TRAILER_LIMIT,
-        .trailer_count = WH_CHUNKED_TRAILER_COUNT,
-    };
-    wh_chunked_init(&session->chunked, &limits);
-    session->state = STATE_CHUNKED;
   } else {
-    session->body_left = (uint64_t)wh_slot_get32(exchange, WH_SLOT_CONTENT_LENGTH_LOW) |
-                         (uint64_t)wh_slot_get32(exchange, WH_SLOT_CONTENT_LENGTH_HIGH) << 32;
-    if (session->body_left > session->service->limits.request_body_size) {
-      wh_http1_refuse(session, WH_REFUSED_BODY_TOO_LARGE);
-      return;
-    }
-    session->state = STATE_LENGTH;
+    start_body(session, (flags & WH_REQUEST_FLAG_CHUNKED) != 0);
   }
 }
 
@@ -134,20 +154,68 @@ size_t wh_http1_receive_length(wh_http1 *session, const uint8_t *data, size_t le
   return piece;
 }
 
+/*
+ * Whether all of a trailer section so far is UTF-8, as values of header fields must be, wherever the
+ * input is cut; the decoder has seen to the rest. Field lines end in ASCII, and so does the section.
+ */
+static int is_utf8_so_far(wh_http1 *session, const uint8_t *data, size_t length) {
+  for (size_t i = 0; i < length; i++) {
+    size_t n = session->sequence_length;
+    if (n == 0 && data[i] < 0x80) continue;
+    session->sequence[n++] = data[i];
+    if (n > 1 && (data[i] & 0xC0) != 0x80) return 0;
+    uint8_t lead = session->sequence[0];
+    size_t whole = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    session->sequence_length = (uint8_t)n;
+    if (n < whole) continue;
+    if (wh_utf8_sequence(session->sequence, n) != n) return 0;
+    session->sequence_length = 0;
+  }
+  return 1;
+}
+
+/* A span of the trailer section: judged, and handed on where somebody may want it. 0: it is bad. */
+static int take_trailers(wh_http1 *session, const uint8_t *data, size_t length) {
+  wh_http_service *service = session->service;
+  if (!is_utf8_so_far(session, data, length)) return 0;
+  if (body_has_reader(session)) {
+    service->receiver->keep(service->user, data + length);
+    service->receiver->trailers(service->user, session->parsing, data, length);
+  }
+  return 1;
+}
+
+/* The chunk exceeds the limit, which is not settled: its line is read again when it is. */
+static void hold_chunk(wh_http1 *session, const wh_chunked *before) {
+  uint64_t size = session->chunked.remaining, total = session->chunked.total;
+  session->body_left = size > UINT64_MAX - total ? UINT64_MAX : total + size;
+  session->chunked = *before;
+  session->body_held = 1;
+}
+
 size_t wh_http1_receive_chunked(wh_http1 *session, const uint8_t *data, size_t length) {
   wh_http1_dispatch_before_body(session);
   size_t used = 0;
   for (;;) {
     size_t consumed, span_length;
     const uint8_t *span;
+    wh_chunked before;
+    int settled = session->body_opened || session->draining;
+    if (!settled) before = session->chunked;
     int result = wh_chunked_feed(&session->chunked, data + used, length - used, &consumed, &span,
                                  &span_length);
+    if (!settled && session->chunked.reason == WH_CHUNKED_BODY_TOO_LARGE) {
+      hold_chunk(session, &before);
+      return used;
+    }
     used += consumed;
     if (result == WH_CHUNKED_BODY) {
       deliver_body(session, span, span_length);
       if (session->state != STATE_CHUNKED) return length;
     } else if (result == WH_CHUNKED_TRAILER) {
-      continue; /* trailers are checked, and handed over with the issue that asks for them */
+      if (take_trailers(session, span, span_length)) continue;
+      wh_http1_refuse(session, WH_REFUSED_CHUNK);
+      return length;
     } else if (result == WH_CHUNKED_MORE) {
       return used;
     } else if (result == WH_CHUNKED_DONE) {
@@ -160,4 +228,46 @@ size_t wh_http1_receive_chunked(wh_http1 *session, const uint8_t *data, size_t l
       return length;
     }
   }
+}
+
+/* --- the limit --- */
+
+static void refuse_too_large(wh_http1 *session, wh_exchange *exchange) {
+  session->parsing = exchange; /* also where all of it has come already */
+  wh_http1_refuse(session, WH_REFUSED_BODY_TOO_LARGE);
+}
+
+int wh_http1_open_body(wh_http1 *session) {
+  if (session->body_opened) return 1;
+  session->body_opened = 1;
+  if (!session->body_held) return 1;
+  if (session->body_left > session->body_limit) {
+    refuse_too_large(session, session->parsing);
+    return 0;
+  }
+  session->body_held = 0;
+  session->service->transport->hold(session->connection, 0); /* what waits is looked at anew */
+  return 1;
+}
+
+void wh_http1_limit_body(wh_http1 *session, wh_exchange *exchange, uint64_t most) {
+  unsigned flags = wh_slot_get16(exchange, WH_SLOT_FLAGS);
+  int receiving = session->parsing == exchange;
+  if (!(flags & WH_REQUEST_FLAG_HAS_BODY) || session->first != exchange ||
+      !(receiving || exchange->body_done) || (receiving && session->body_opened)) {
+    return;
+  }
+  session->body_limit = most;
+  session->chunked.limits.body = most;
+  /* What is held is judged at the first read; what came before now. */
+  if (receiving && session->body_held) return;
+  uint64_t known =
+      flags & WH_REQUEST_FLAG_CHUNKED ? session->chunked.total : declared_length(exchange);
+  if (known > most) refuse_too_large(session, exchange);
+}
+
+int wh_http1_leaves_body(const wh_http1 *session, const wh_exchange *exchange) {
+  if (session->parsing != exchange) return 0;
+  return session->body_held || (exchange->end_ordered && session->state == STATE_LENGTH &&
+                                session->body_left > DRAIN_LIMIT);
 }

@@ -133,6 +133,7 @@ static int take_request_line(wh_http1 *session, const uint8_t *line, size_t leng
   exchange->slot[WH_SLOT_VERSION] = (uint8_t)(10 + parts.minor_version);
   exchange->minor_version = parts.minor_version & 1;
   exchange->head_only = parts.method == WH_METHOD_HEAD;
+  exchange->connect = parts.method == WH_METHOD_CONNECT;
   uint32_t places[8] = {
       base + parts.target_offset,
       parts.target_length,

@@ -36,7 +36,8 @@ struct wh_http1 {
   size_t running;            /* exchanges from first to last */
   uint8_t *rest;             /* received, not parsed yet */
   size_t rest_length;
-  uint64_t body_left;         /* of STATE_LENGTH */
+  uint64_t body_left;         /* of STATE_LENGTH; of a held chunked body its size so far */
+  uint64_t body_limit;        /* the most bytes of the body being received */
   uint64_t drained;           /* bytes of an unwanted body thrown away */
   const uint8_t *chunk_start; /* while parsing fields: the bytes of this round ... */
   size_t raw_used;            /* ... go behind these, which are in the slot already */
@@ -53,6 +54,10 @@ struct wh_http1 {
   uint8_t in_value : 1;     /* the last span was of a value */
   uint8_t refused_head : 1; /* the refused request was HEAD: no body */
   uint8_t allow_options : 1, allow_connect : 1; /* which Allow a 405 carries */
+  uint8_t body_opened : 1; /* the application has begun to read the body: its limit is settled */
+  uint8_t body_held : 1;   /* the body exceeds its limit, which the application may yet raise */
+  uint8_t sequence_length; /* of `sequence`: the start of a UTF-8 sequence in a trailer section */
+  uint8_t sequence[4];
   llhttp_t parser;
   wh_chunked chunked;
 };
@@ -70,6 +75,16 @@ void wh_http1_dispatch_before_body(wh_http1 *session);
 /* Takes bytes of a body by Content-Length, of a chunked one; returns how many it took. */
 size_t wh_http1_receive_length(wh_http1 *session, const uint8_t *data, size_t length);
 size_t wh_http1_receive_chunked(wh_http1 *session, const uint8_t *data, size_t length);
+
+/* The first read: what is held because of its size goes on, or is refused. 0: it is refused. */
+int wh_http1_open_body(wh_http1 *session);
+/* The application sets the limit of the body of `exchange`, the first, which it has not read yet. */
+void wh_http1_limit_body(wh_http1 *session, wh_exchange *exchange, uint64_t most);
+/*
+ * Whether too much of the body of `exchange`, which is answered or about to be, is still to come to
+ * be read for nothing.
+ */
+int wh_http1_leaves_body(const wh_http1 *session, const wh_exchange *exchange);
 
 /* http1_refusal.c: the request that is being received is refused. */
 void wh_http1_refuse(wh_http1 *session, wh_refusal reason);

@@ -33,6 +33,8 @@ typedef struct wh_transport {
 typedef struct wh_receiver {
   void (*request)(void *user, wh_exchange *exchange);
   void (*body)(void *user, wh_exchange *exchange, const uint8_t *data, size_t length);
+  /* Bytes of its trailer section, to be put together; they count once body_end has come. */
+  void (*trailers)(void *user, wh_exchange *exchange, const uint8_t *data, size_t length);
   void (*body_end)(void *user, wh_exchange *exchange);
   /* The client is gone (status 0) or its body was refused; nothing that is answered arrives. */
   void (*aborted)(void *user, wh_exchange *exchange, unsigned status);

@@ -82,6 +82,11 @@ static void on_body(void *user, wh_exchange *exchange, const uint8_t *data, size
   push(server, WH_EVENT_BODY, exchange, offset, (uint32_t)length);
 }
 
+static void on_trailers(void *user, wh_exchange *exchange, const uint8_t *data, size_t length) {
+  push(user, WH_EVENT_BODY | WH_EVENT_FLAG_TRAILERS << 8, exchange, arena_offset(user, data),
+       (uint32_t)length);
+}
+
 static void on_body_end(void *user, wh_exchange *exchange) {
   push(user, WH_EVENT_BODY_END, exchange, 0, 0);
 }
@@ -111,6 +116,7 @@ static void release_pinned(void *user, uint32_t id) {
 const wh_receiver wh_server_receiver = {
     .request = on_request,
     .body = on_body,
+    .trailers = on_trailers,
     .body_end = on_body_end,
     .aborted = on_aborted,
     .room = on_room,
@@ -194,9 +200,11 @@ static void run(wh_server *server, const command *c) {
     /* Before the order: the order may end the exchange. */
     if (c->flags & WH_COMMAND_FLAG_WANT_ENDED) exchange->wants_ended = 1;
     if (c->flags & WH_COMMAND_FLAG_NOTIFY) protocol->notify_room(exchange);
-    int fits = exchange->started == (c->kind == WH_COMMAND_WRITE || c->kind == WH_COMMAND_END);
+    int fits = exchange->started == (c->kind == WH_COMMAND_WRITE || c->kind == WH_COMMAND_END ||
+                                     c->kind == WH_COMMAND_TRAILERS);
     if (fits && c->flags & WH_COMMAND_FLAG_RELEASE &&
-        (c->kind == WH_COMMAND_RESPOND || c->kind == WH_COMMAND_END)) {
+        (c->kind == WH_COMMAND_RESPOND || c->kind == WH_COMMAND_END ||
+         c->kind == WH_COMMAND_TRAILERS)) {
       exchange->released = 1; /* with the order that ends the answer: as if it came right behind */
     }
     switch (c->kind) {
@@ -222,6 +230,12 @@ static void run(wh_server *server, const command *c) {
         return;
       }
       break;
+    case WH_COMMAND_TRAILERS:
+      if (fits) {
+        protocol->trailers(exchange, &answer);
+        return;
+      }
+      break;
     case WH_COMMAND_ABORT: protocol->abort(exchange); break;
     case WH_COMMAND_READ: protocol->read(exchange, 1); break;
     case WH_COMMAND_PAUSE: protocol->read(exchange, 0); break;
@@ -229,6 +243,10 @@ static void run(wh_server *server, const command *c) {
     case WH_COMMAND_REQUEST_RATE:
     case WH_COMMAND_RESPONSE_RATE:
       protocol->rate(exchange, c->kind == WH_COMMAND_RESPONSE_RATE, c->w4, c->w5);
+      break;
+    case WH_COMMAND_BODY_LIMIT:
+      protocol->limit_body(exchange, c->flags & WH_COMMAND_FLAG_HAS_LENGTH ? answer.content_length
+                                                                           : UINT64_MAX);
       break;
     default: break;
     }
@@ -266,7 +284,8 @@ void wh_server_commit(wh_server *server) {
     };
     /* w4 is the length of the body's bytes, but where it has another meaning. */
     int has_bytes = !(c.flags & WH_COMMAND_FLAG_PINNED) && c.kind != WH_COMMAND_START &&
-                    c.kind != WH_COMMAND_REQUEST_RATE && c.kind != WH_COMMAND_RESPONSE_RATE;
+                    c.kind != WH_COMMAND_BODY_LIMIT && c.kind != WH_COMMAND_REQUEST_RATE &&
+                    c.kind != WH_COMMAND_RESPONSE_RATE;
     c.body_length = has_bytes ? c.w4 : 0;
     if (c.head_length > end - at || c.body_length > end - at - c.head_length) break; /* not ours */
     c.head = server->memory.commands + at;

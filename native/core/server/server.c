@@ -57,15 +57,18 @@ int wh_server_create(const wh_memory *memory, const wh_limits *limits, const wh_
   service->transport = &wh_server_transport;
   service->receiver = &wh_server_receiver;
   service->user = server;
+  uint64_t most_body = limits->max_request_body_size == WH_UNLIMITED
+                           ? UINT64_MAX
+                           : (uint64_t)limits->max_request_body_size;
+  memory->control[WH_CONTROL_BODY_LIMIT_LOW] = (uint32_t)most_body;
+  memory->control[WH_CONTROL_BODY_LIMIT_HIGH] = (uint32_t)(most_body >> 32);
   service->server_name = limits->add_server_header ? SERVER_NAME : NULL;
   service->limits = (wh_http_limits){
       .request_line_size = (uint32_t)limits->max_request_line_size,
       .headers_total_size = (uint32_t)limits->max_request_headers_total_size,
       .header_count = (uint32_t)limits->max_request_header_count,
       .pipelined = (uint32_t)limits->max_pipelined_requests,
-      .request_body_size = limits->max_request_body_size == WH_UNLIMITED
-                               ? UINT64_MAX
-                               : (uint64_t)limits->max_request_body_size,
+      .request_body_size = most_body,
   };
   int error = wh_loop_create(memory->arena, memory->arena_size, &server->loop);
   if (error == WH_OK) error = wh_outbox_init(&server->outbox, server->loop, &pinned_source, server);
