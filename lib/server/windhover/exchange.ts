@@ -273,12 +273,12 @@ export class WindhoverExchange
       if (waiting !== undefined) {
         return noticed(
           waiting.then(() => {
-            this.startNow();
+            this.startNow(undefined, data);
             return this.writeNow(data);
           }),
         );
       }
-      this.startNow();
+      this.startNow(undefined, data);
     }
     return this.writeNow(data);
   }
@@ -479,7 +479,7 @@ export class WindhoverExchange
     if (this.hasStarted) throw responseStarted('The head');
     if (this.wantsTrailers()) {
       // Behind a body of known length there is no place for trailers.
-      this.startNow(contentType);
+      this.startNow(contentType, body);
       const waiting = this.writeNow(body);
       this.completeNow();
       return waiting;
@@ -518,11 +518,15 @@ export class WindhoverExchange
     this.orderAnswer(head.flags, head.text, body);
   }
 
-  private startNow(contentType?: string): void {
+  /** Sends the head; `first` is what follows at once. */
+  private startNow(contentType?: string, first?: Uint8Array | string): void {
     this.ensureOpen();
     if (this.hasStarted) return;
     if (this.statusCode !== 200) checkStatus(this.statusCode);
     const head = composeHead(this.headerMap, this.reasonPhrase, contentType);
+    if (head.contentLength >= 0 && first !== undefined && byteLength(first) > head.contentLength) {
+      throw contentLengthExceeded(byteLength(first) - head.contentLength);
+    }
     const rare = this.rareState;
     const announced =
       rare?.responseTrailers !== undefined && this.wantsTrailers()

@@ -127,6 +127,11 @@ static wh_framing framing_of_no_body(const wh_exchange *exchange, unsigned statu
   return status == 205 && !exchange->connect ? WH_FRAMING_LENGTH : WH_FRAMING_NONE;
 }
 
+/* Most requests have no body: they cost one comparison. */
+static int leaves_body(const wh_http1 *session, const wh_exchange *exchange) {
+  return session->parsing == exchange && wh_http1_leaves_body(session, exchange);
+}
+
 /* Whether the answer that is being written is the last that is due on its connection. */
 static int is_last(const wh_http1 *session, const wh_exchange *exchange) {
   return exchange->next == NULL && session->rest_length == 0 && !session->waiting_head &&
@@ -150,7 +155,7 @@ uint8_t *wh_http1_put_head(uint8_t *out, wh_http1 *session, wh_exchange *exchang
   }
   /* Without 100 Continue, whether the body comes is anybody's guess: what follows cannot be told. */
   if (answer->flags & WH_COMMAND_FLAG_CLOSE || exchange->continue_due || how == WH_FRAMING_CLOSE ||
-      wh_http1_leaves_body(session, exchange) ||
+      leaves_body(session, exchange) ||
       ((session->service->stopping || session->eof) && is_last(session, exchange))) {
     exchange->close = 1;
   }
@@ -215,6 +220,11 @@ static void send_start(wh_http1 *session, wh_exchange *exchange, const wh_answer
   uint64_t content_length = exchange->no_body ? 0 : answer->content_length;
   if (exchange->no_body) {
     how = framing_of_no_body(exchange, answer->status);
+    if (answer->status == 304 && answer->flags & WH_COMMAND_FLAG_HAS_LENGTH) {
+      /* The length that a 200 would have (RFC 9110 section 8.6). */
+      how = WH_FRAMING_LENGTH;
+      content_length = answer->content_length;
+    }
   } else if (answer->flags & WH_COMMAND_FLAG_HAS_LENGTH) {
     how = WH_FRAMING_LENGTH;
     exchange->has_length = 1;
@@ -497,7 +507,7 @@ void wh_http1_end_connection(wh_http1 *session) {
 
 void wh_http1_answered(wh_http1 *session, wh_exchange *exchange) {
   wh_http_service *service = session->service;
-  int close = exchange->close || wh_http1_leaves_body(session, exchange);
+  int close = exchange->close || leaves_body(session, exchange);
   wh_http_service_answered(service, exchange);
   session->first = exchange->next;
   if (session->first == NULL) session->last = NULL;

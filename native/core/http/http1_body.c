@@ -267,7 +267,6 @@ void wh_http1_limit_body(wh_http1 *session, wh_exchange *exchange, uint64_t most
 }
 
 int wh_http1_leaves_body(const wh_http1 *session, const wh_exchange *exchange) {
-  if (session->parsing != exchange) return 0;
   return session->body_held || (exchange->end_ordered && session->state == STATE_LENGTH &&
                                 session->body_left > DRAIN_LIMIT);
 }

@@ -81,8 +81,8 @@ int wh_http1_open_body(wh_http1 *session);
 /* The application sets the limit of the body of `exchange`, the first, which it has not read yet. */
 void wh_http1_limit_body(wh_http1 *session, wh_exchange *exchange, uint64_t most);
 /*
- * Whether too much of the body of `exchange`, which is answered or about to be, is still to come to
- * be read for nothing.
+ * Whether too much of the body of `exchange`, which is being received, is still to come to be read for
+ * nothing once that is answered.
  */
 int wh_http1_leaves_body(const wh_http1 *session, const wh_exchange *exchange);
 
