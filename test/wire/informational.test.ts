@@ -137,6 +137,9 @@ test('what is none, or would break the message, is refused with a code', async (
     ['WH_ERR_INVALID_HEADER_NAME', 103, { Upgrade: 'x' }],
     ['WH_ERR_INVALID_ARGUMENT', 103, 5],
     ['WH_ERR_INVALID_ARGUMENT', 103, null],
+    ['WH_ERR_INVALID_ARGUMENT', 103, [5]],
+    ['WH_ERR_INVALID_ARGUMENT', 103, [['Link']]],
+    ['WH_ERR_INVALID_ARGUMENT', 103, 'Link: </a>'],
     ['WH_ERR_INVALID_ARGUMENT', 103, { Link: true }],
     ['WH_ERR_HEADERS_TOO_LARGE', 103, { Link: 'x'.repeat(70_000) }],
   ];

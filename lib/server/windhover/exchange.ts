@@ -43,6 +43,7 @@ import {
 } from './content-length.js';
 import { DataRate } from './data-rates.js';
 import { checkInformationalStatus, composeInformational } from './interim.js';
+import { noticed, RareState, runStarting } from './rare-state.js';
 import { RequestDeadline, type TimedExchange } from './request-deadline.js';
 import { RequestFeature } from './request-feature.js';
 import { byteLength, checkStatus, composeHead, contentTypeFlag } from './response-head.js';
@@ -50,34 +51,6 @@ import { ResponseTrailers } from './response-trailers.js';
 
 /** Above this many bytes written a writer waits for the client. Source: Kestrel's MaxWriteBufferSize. */
 const WRITE_HIGH = 65_536;
-
-/** What few exchanges have. */
-class RareState {
-  replaced: Map<symbol, unknown> | undefined = undefined;
-  connection: ConnectionFeatures | undefined = undefined;
-  controller: AbortController | undefined = undefined;
-  reasonPhrase: string | undefined = undefined;
-  starting: ResponseCallback[] | undefined = undefined;
-  /** Settles when those that were running have run. */
-  pending: Promise<void> | undefined = undefined;
-  /** Settles `pending` before its time. */
-  giveUp: (() => void) | undefined = undefined;
-  completed: ResponseCallback[] | undefined = undefined;
-  /** Bytes still to come of the declared Content-Length; -1 where none is declared. */
-  lengthLeft = -1;
-  /** Bytes written since the core last said that there is room. */
-  unconfirmed = 0;
-  roomWaiters: (() => void)[] = [];
-  /** Of an aborted exchange: the status that its request was refused with, or 0. */
-  abortStatus = 0;
-  bodyLimit: RequestBodyLimit | undefined = undefined;
-  responseTrailers: ResponseTrailers | undefined = undefined;
-  requestRate: DataRate | undefined = undefined;
-  responseRate: DataRate | undefined = undefined;
-  deadline: RequestDeadline | undefined = undefined;
-  /** Why the signal aborted, where the client is still there. */
-  timeout: WindhoverError | undefined = undefined;
-}
 
 export class WindhoverExchange
   implements
@@ -241,7 +214,7 @@ export class WindhoverExchange
     this.ensureOpen();
     if (this.hasStarted) throw responseStarted('The head');
     if (this.rareState !== undefined) {
-      const waiting = this.runStarting(this.rareState);
+      const waiting = runStarting(this.rareState);
       if (waiting !== undefined) {
         return noticed(waiting.then(() => this.sendUnlessStarted(body, contentType)));
       }
@@ -254,7 +227,7 @@ export class WindhoverExchange
   start(): void | Promise<void> {
     this.ensureOpen();
     if (this.hasStarted) return undefined;
-    const waiting = this.rareState === undefined ? undefined : this.runStarting(this.rareState);
+    const waiting = this.rareState === undefined ? undefined : runStarting(this.rareState);
     if (waiting !== undefined) {
       return noticed(
         waiting.then(() => {
@@ -269,7 +242,7 @@ export class WindhoverExchange
   write(data: Uint8Array | string): void | Promise<void> {
     this.ensureOpen();
     if (!this.hasStarted) {
-      const waiting = this.rareState === undefined ? undefined : this.runStarting(this.rareState);
+      const waiting = this.rareState === undefined ? undefined : runStarting(this.rareState);
       if (waiting !== undefined) {
         return noticed(
           waiting.then(() => {
@@ -286,7 +259,7 @@ export class WindhoverExchange
   complete(): void | Promise<void> {
     this.ensureOpen();
     if (!this.hasStarted && this.rareState !== undefined) {
-      const waiting = this.runStarting(this.rareState);
+      const waiting = runStarting(this.rareState);
       if (waiting !== undefined) {
         return noticed(
           waiting.then(() => {
@@ -658,43 +631,6 @@ export class WindhoverExchange
     this.endOrdered = true;
     this.lastEpoch = this.slot.host.commands.epoch;
   }
-
-  /**
-   * Runs what was registered with onStarting, the last first. While that takes time, everybody who wants
-   * to send waits for the same promise, and so in the order in which they came.
-   */
-  private runStarting(rare: RareState): Promise<void> | undefined {
-    const callbacks = rare.starting;
-    if (callbacks === undefined) return rare.pending;
-    rare.starting = undefined;
-    for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) {
-      const result = callback();
-      if (result !== undefined) {
-        // A callback that waits for what waits for it must not hold the request for ever.
-        return (rare.pending = new Promise((resolve, reject) => {
-          rare.giveUp = resolve;
-          runStartingAfter(result, callbacks).then(resolve, reject);
-        }));
-      }
-    }
-    return undefined;
-  }
-}
-
-async function runStartingAfter(
-  first: Promise<void>,
-  callbacks: ResponseCallback[],
-): Promise<void> {
-  await first;
-  for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) {
-    await callback();
-  }
-}
-
-/** A promise that nobody need wait for: what it fails with reaches the end of the request as well. */
-function noticed(promise: Promise<void>): Promise<void> {
-  promise.catch(() => undefined);
-  return promise;
 }
 
 /** About what the status line of an interim answer takes (bytes). */

@@ -41,7 +41,10 @@ export function composeInformational(headers: InformationalHeaders | undefined):
   }
   const map = new HeaderMap();
   if (Symbol.iterator in headers) {
-    for (const [name, value] of headers) map.append(name, value);
+    for (const line of headers) {
+      if (!Array.isArray(line)) throw invalidArgument('A header', 'a name and a value', line);
+      map.append(line[0] as string, line[1] as string);
+    }
   } else {
     for (const [name, value] of Object.entries(headers)) {
       if (value !== undefined) map.set(name, value);
