@@ -156,8 +156,9 @@ static void statuses_without_body_have_none(void **state) {
       client_answer answer = client_take(c, 0);
       assert_int_equal(answer.status, statuses[i]);
       /* 205 is read like any other answer (RFC 9112 section 6.3), so it must say that there is nothing. */
-      assert_int_equal(answer.has_length, statuses[i] == 205);
-      assert_int_equal(answer.content_length, 0);
+      int told = statuses[i] == 304 && way == 3; /* what a 200 would have */
+      assert_int_equal(answer.has_length, statuses[i] == 205 || told);
+      assert_int_equal(answer.content_length, told ? 5 : 0);
       assert_int_equal(answer.chunked, 0);
       client_answer_free(&answer);
       client_expect_nothing(c);

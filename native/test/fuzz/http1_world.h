@@ -14,6 +14,7 @@
 
 #include "base/memory.h"
 #include "http/http1_session.h"
+#include "http/utf8.h"
 #include "server/server_internal.h"
 
 #define MUST(condition)                                               \
@@ -73,7 +74,8 @@ static int sent_after_stop, refused_in_place;
 static uint8_t *reserved;
 static size_t reserved_size;
 static output out;
-static output trace; /* what the application saw, for the comparison */
+static output trace;   /* what the application saw, for the comparison */
+static output section; /* the trailer section of the body that is coming */
 static request requests[MOST_REQUESTS];
 static size_t request_count;
 static uint8_t pins[MOST_PINS];
@@ -229,11 +231,29 @@ static void take_body(request *r, uint32_t offset, uint32_t length) {
   r->received += length;
 }
 
+/* What a field's value may have: its bytes are UTF-8 and no controls but TAB. */
+static void check_section(void) {
+  MUST(wh_utf8_is_valid(section.bytes, section.length));
+  for (size_t i = 0; i < section.length; i++) {
+    uint8_t byte = section.bytes[i];
+    MUST((byte >= 32 && byte != 127) || byte == '\t' || byte == '\r' || byte == '\n');
+  }
+  MUST(section.length == 0 || section.bytes[section.length - 1] == '\n');
+}
+
+static void take_trailers(const request *r, uint32_t offset, uint32_t length) {
+  MUST(offset <= ARENA && length <= ARENA - offset && length > 0);
+  MUST(r->open && r->chunked && !r->complete && !r->aborted);
+  add(&section, arena + offset, length);
+  MUST(section.length <= server->service.limits.headers_total_size);
+}
+
 static void take_request(uint32_t slot) {
   if (request_count == MOST_REQUESTS) abort(); /* the input is too large for this */
   for (size_t i = 0; i < request_count; i++) MUST(!requests[i].open || requests[i].slot != slot);
   request *r = &requests[request_count++];
   memset(r, 0, sizeof *r);
+  section.length = 0; /* of one whose reader has gone */
   r->slot = slot;
   MUST(slot >> WH_SLAB_SHIFT < MOST_SLABS);
   size_t slot_size = lane->slabs[slot >> WH_SLAB_SHIFT].slot_size;
@@ -292,7 +312,9 @@ static void take_request(uint32_t slot) {
 }
 
 static void take_event(const uint32_t *event) {
-  MUST(event[0] >= WH_EVENT_REQUEST && event[0] <= WH_EVENT_ENDED);
+  unsigned kind = event[0] & 0xFF, flags = event[0] >> 8;
+  MUST(kind >= WH_EVENT_REQUEST && kind <= WH_EVENT_ENDED);
+  MUST(flags == 0 || (flags == WH_EVENT_FLAG_TRAILERS && kind == WH_EVENT_BODY));
   if (event[0] == WH_EVENT_REQUEST) {
     take_request(event[1]);
     return;
@@ -302,17 +324,26 @@ static void take_event(const uint32_t *event) {
     if (requests[i].open && requests[i].slot == event[1]) r = &requests[i];
   }
   if (r == NULL) return;
-  switch (event[0]) {
-  case WH_EVENT_BODY: take_body(r, event[2], event[3]); break;
+  switch (kind) {
+  case WH_EVENT_BODY:
+    if (flags == WH_EVENT_FLAG_TRAILERS)
+      take_trailers(r, event[2], event[3]);
+    else
+      take_body(r, event[2], event[3]);
+    break;
   case WH_EVENT_BODY_END:
     MUST(!r->complete && !r->aborted);
     MUST(r->chunked || r->received == r->content_length);
     r->complete = 1;
+    check_section();
+    add(&trace, section.bytes, section.length);
+    section.length = 0;
     if (auto_answer) answer(r);
     break;
   case WH_EVENT_ABORTED:
     MUST(!r->aborted);
     r->aborted = 1;
+    section.length = 0;
     if (event[2] != 0) refused_in_place = 1;
     if (auto_answer) {
       command(WH_COMMAND_RELEASE, 0, r, 0, NULL, NULL, 0, 0, 0);
