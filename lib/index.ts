@@ -48,6 +48,13 @@ export { HeaderMap } from './http/header-map.js';
 export { BadHttpRequestError, WindhoverError } from './http/errors.js';
 export type { CodedError } from './http/errors.js';
 
+// Leaving HTTP.
+export { acceptWebSocket } from './adapters/websocket.js';
+export type { AcceptedWebSocket, WebSocketAcceptor } from './adapters/websocket.js';
+export { toNodeUpgrade } from './adapters/node-upgrade.js';
+export type { NodeUpgrade } from './adapters/node-upgrade.js';
+export type { UpgradedSocket } from './http/upgraded-socket.js';
+
 // Features.
 export { createFeatureToken, FeatureCollection } from './features/feature-collection.js';
 export type { FeatureToken } from './features/feature-collection.js';
@@ -67,6 +74,7 @@ export {
   HttpResponseBodyFeature,
   HttpResponseFeature,
   HttpResponseTrailersFeature,
+  HttpUpgradeFeature,
   RouteValuesFeature,
 } from './features/http-features.js';
 export type {

@@ -1,4 +1,5 @@
 /** The features of one request. Sources: ASP.NET Core's Microsoft.AspNetCore.Http.Features. */
+import type { Duplex } from 'node:stream';
 import { createFeatureToken } from './feature-collection.js';
 import type { HeaderDictionary } from './header-dictionary.js';
 
@@ -210,6 +211,34 @@ export interface HttpInformationalResponseFeature {
 }
 export const HttpInformationalResponseFeature =
   createFeatureToken<HttpInformationalResponseFeature>('HttpInformationalResponseFeature');
+/**
+ * Leaving HTTP: the connection becomes a tunnel, by Upgrade (RFC 9110 section 7.8) or by CONNECT (section
+ * 9.3.6). Source: ASP.NET Core's IHttpUpgradeFeature.
+ */
+export interface HttpUpgradeFeature {
+  /**
+   * Whether the connection can become a tunnel: an HTTP/1.1 request without a body that has `Connection:
+   * upgrade` and an `Upgrade` field, or CONNECT. With a body the wish is ignored.
+   */
+  readonly isUpgradableRequest: boolean;
+  /**
+   * Answers 101 (CONNECT: the response's status, 2xx) with the header fields that were set, and gives the
+   * connection as a stream: everything that the client sends from here on, and nothing that it sent
+   * before. The stream outlives the handler, and nothing of HTTP limits it any more; whoever has it must
+   * end or destroy it. When the server stops it emits `closing`; where nobody listens for that it is ended.
+   *
+   * `Upgrade` is the response's field of that name; where none was set and the client named one protocol,
+   * that one.
+   *
+   * @returns Rejects with WindhoverError WH_ERR_NOT_UPGRADABLE, WH_ERR_ALREADY_UPGRADED,
+   * WH_ERR_RESPONSE_STARTED, WH_ERR_RESPONSE_ENDED, WH_ERR_UPGRADE_PROTOCOL (no `Upgrade` was set and the
+   * client named several), WH_ERR_TOO_MANY_UPGRADED (answered 503 where the handler lets it pass),
+   * WH_ERR_REQUEST_ABORTED; TypeError WH_ERR_INVALID_HEADER_NAME where Content-Length or Transfer-Encoding
+   * was set; RangeError WH_ERR_INVALID_STATUS. Nothing was sent then.
+   */
+  upgrade(): Promise<Duplex>;
+}
+export const HttpUpgradeFeature = createFeatureToken<HttpUpgradeFeature>('HttpUpgradeFeature');
 
 /** The values that the matched route took from the path. */
 export interface RouteValuesFeature {

@@ -183,9 +183,16 @@ export class RouteTable {
   }
 }
 
-/** The answer where nothing else answers: 404 without a body, unless an answer has started. */
+/**
+ * The answer where nothing else answers: 404 without a body, unless an answer has started. To CONNECT it is
+ * 405: its target is no resource of ours, and allows no method (RFC 9110 sections 9.3.6 and 10.2.1).
+ */
 export function answerNotFound(context: HttpContext): void {
-  if (!context.response.hasStarted) context.response.statusCode = 404;
+  const { request, response } = context;
+  if (response.hasStarted) return;
+  const isConnect = request.method === 'CONNECT';
+  response.statusCode = isConnect ? 405 : 404;
+  if (isConnect) response.headers.set('Allow', '');
 }
 
 /** What routes compare: in a branch, a request to the branch itself is one to its root. */

@@ -29,7 +29,7 @@ export function answerError(
     lifetime?.abort();
     return lifetime !== undefined;
   }
-  const status = isBadHttpRequestError(error) ? error.statusCode : 500;
+  const status = statusOf(error);
   clear(response.headers);
   clear(context.features.get(HttpResponseTrailersFeature)?.trailers);
   response.reasonPhrase = undefined;
@@ -44,6 +44,14 @@ export function answerError(
 function clear(fields: HeaderDictionary | undefined): void {
   if (fields === undefined) return;
   for (const name of new Set([...fields].map(([name]) => name))) fields.delete(name);
+}
+
+/** The status that tells a client of a failure. */
+export function statusOf(error: unknown): number {
+  if (isBadHttpRequestError(error)) return error.statusCode;
+  return (error as { code?: unknown } | null | undefined)?.code === 'WH_ERR_TOO_MANY_UPGRADED'
+    ? 503
+    : 500;
 }
 
 function sendDetails(context: HttpContext, error: unknown, status: number): void | Promise<void> {

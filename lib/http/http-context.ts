@@ -1,9 +1,11 @@
 /** One request and its answer, as a handler sees them. */
 import type { FeatureCollection } from '../features/feature-collection.js';
+import type { Duplex } from 'node:stream';
+import { HttpUpgradeFeature } from '../features/http-features.js';
 import { ConnectionInfo } from './connection-info.js';
 import { identifierOf, lifetimeOf } from './default-features.js';
 import { contextDisposed, invalidArgument } from './errors.js';
-import { DISPOSED_FEATURES } from './feature-access.js';
+import { DISPOSED_FEATURES, requireFeature } from './feature-access.js';
 import { HttpRequest } from './http-request.js';
 import { HttpResponse } from './http-response.js';
 
@@ -73,6 +75,22 @@ export class HttpContext {
   /** Ends the connection (HTTP/2: the stream) at once, without a proper end of the answer. */
   abort(): void {
     lifetimeOf(this.currentFeatures).abort();
+  }
+
+  /** Whether {@link upgrade} can make a tunnel of the connection; false where the server knows no such thing. */
+  get isUpgradableRequest(): boolean {
+    return this.features.get(HttpUpgradeFeature)?.isUpgradableRequest ?? false;
+  }
+
+  /**
+   * Answers 101 (CONNECT: 200) and gives the connection as a stream, which outlives the handler; see
+   * HttpUpgradeFeature.
+   *
+   * @returns Rejects as HttpUpgradeFeature.upgrade does, and with WindhoverError WH_ERR_FEATURE_MISSING where
+   * the server provides none.
+   */
+  async upgrade(): Promise<Duplex> {
+    return requireFeature(this.features, HttpUpgradeFeature).upgrade();
   }
 
   /** @internal The request is over. Called once, by HttpApplication.disposeContext. */

@@ -98,7 +98,7 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
         }
         controller.close();
         // A reader with memory of its own is told by an answer of 0 bytes.
-        (controller.byobRequest)?.respond(0);
+        controller.byobRequest?.respond(0);
       },
       async cancel() {
         await iterator.return?.();

@@ -53,6 +53,7 @@ export interface LaneHandlers {
 export interface LaneMetrics {
   readonly connections: number;
   readonly totalConnections: number;
+  readonly upgradedConnections: number;
   readonly requests: number;
   readonly activeRequests: number;
   readonly answers: number;

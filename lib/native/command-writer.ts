@@ -110,6 +110,20 @@ export class CommandWriter {
     return at >> 2;
   }
 
+  /** Writes a command that carries bytes, which are copied however many they are: up to 65,536. */
+  copy(kind: number, flags: number, slot: number, generation: number, body: Uint8Array): void {
+    const length = body.byteLength;
+    const at = this.reserve(HEAD_BYTES + length);
+    this.bytes.set(body, at + HEAD_BYTES);
+    this.writeWords(at, kind, flags, slot, generation, 0, 0, length, 0);
+    this.control[Control.COMMAND_LENGTH] = (at + HEAD_BYTES + length + 3) & ~3;
+  }
+
+  /** Has the core take what was written, now. */
+  flush(): void {
+    if (!this.closed) this.lane.commit();
+  }
+
   /** Writes the head of an answer in pieces; `contentLength` below 0 means that it is not known. */
   start(
     flags: number,

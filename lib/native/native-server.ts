@@ -43,6 +43,7 @@ export class NativeServer implements SlotHost {
   private readonly interned: InternedStrings;
   private readonly slabs: (readonly Slot[])[] = [];
   private closed = false;
+  private isStopping = false;
 
   /**
    * @throws TypeError or RangeError WH_ERR_INVALID_OPTION, naming the option and the value; Error with the
@@ -96,8 +97,15 @@ export class NativeServer implements SlotHost {
     this.lane.stopListening();
   }
 
+  get stopping(): boolean {
+    return this.isStopping;
+  }
+
+  /** Idle connections end, others after the answer that is due; upgraded ones are told. */
   stop(): void {
+    this.isStopping = true;
     this.lane.stop();
+    for (const slots of this.slabs) for (const slot of slots) slot.running?.onStopping();
   }
 
   abort(): void {

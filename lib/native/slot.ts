@@ -20,6 +20,8 @@ export interface SlotHost {
   readonly options: LaneOptions;
   /** The server's limit for bodies (bytes); null = none. */
   readonly maxRequestBodySize: number | null;
+  /** The server ends its connections as soon as they are idle. */
+  readonly stopping: boolean;
   /** [remote address, remote port, local address, local port]; null once the client is gone. */
   addresses(slot: Slot, generation: number): [string, number, string, number] | null;
 }
@@ -35,6 +37,8 @@ export interface RunningExchange {
   onAborted(status: number): void;
   /** There is room for writes again. */
   onRoom(): void;
+  /** The server stops: what would go on for ever is told. */
+  onStopping(): void;
 }
 
 export class Slot {
@@ -95,6 +99,11 @@ export class Slot {
     return (
       this.word(Layout.CONTENT_LENGTH_HIGH) * 0x1_0000_0000 + this.word(Layout.CONTENT_LENGTH_LOW)
     );
+  }
+
+  /** What became of an UPGRADE command: a value of UpgradeResult. */
+  upgradeResult(): number {
+    return this.byte(Layout.UPGRADE_RESULT);
   }
 
   /** The number of the connection. */

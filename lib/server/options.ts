@@ -84,6 +84,11 @@ export interface ServerLimits {
   requestTimeout?: number | null;
   /** Requests of one connection that run at once when the client sends them ahead. Default 64. */
   maxPipelinedRequests?: number;
+  /**
+   * Connections that are upgraded (WebSockets, CONNECT) at once; where there are as many, upgrading fails
+   * with WH_ERR_TOO_MANY_UPGRADED. 0 allows none. Default null: no limit.
+   */
+  maxConcurrentUpgradedConnections?: number | null;
 }
 
 /** Why a request was refused, and how it is answered. */

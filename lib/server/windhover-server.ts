@@ -21,6 +21,8 @@ export interface ServerMetrics {
   readonly connections: number;
   /** Connections accepted so far. */
   readonly totalConnections: number;
+  /** Of the open connections, those that are upgraded. Source: Kestrel's kestrel.upgraded_connections. */
+  readonly upgradedConnections: number;
   /** Requests given to the application so far. */
   readonly requests: number;
   /** Requests that have not been answered in full. */
@@ -198,6 +200,7 @@ function requireSignal(signal: unknown): void {
 const NO_METRICS: ServerMetrics = {
   connections: 0,
   totalConnections: 0,
+  upgradedConnections: 0,
   requests: 0,
   activeRequests: 0,
   answers: 0,

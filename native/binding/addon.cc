@@ -224,6 +224,7 @@ napi_value Metrics(napi_env env, napi_callback_info info) {
   if (napi_create_object(env, &object) != napi_ok ||
       !SetNumber(env, object, "connections", metrics.connections) ||
       !SetNumber(env, object, "totalConnections", metrics.total_connections) ||
+      !SetNumber(env, object, "upgradedConnections", metrics.upgraded_connections) ||
       !SetNumber(env, object, "requests", metrics.requests) ||
       !SetNumber(env, object, "activeRequests", metrics.active_requests) ||
       !SetNumber(env, object, "answers", metrics.answers) ||

@@ -104,6 +104,7 @@ int wh_server_exchange_addresses(wh_server *server, uint32_t slot, uint32_t gene
 /* Counters since the server was made, and what there is now. */
 typedef struct wh_metrics {
   uint64_t connections, total_connections;
+  uint64_t upgraded_connections; /* of the open ones, those that are tunnels now */
   uint64_t requests, active_requests, answers, refused;
   uint64_t bytes_received, bytes_sent, batches;
   uint64_t latency[104]; /* answers by time from dispatch to end; see latency_limits */

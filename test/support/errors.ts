@@ -37,3 +37,8 @@ export async function codeOfRejection(promise: PromiseLike<unknown>): Promise<st
     return (error as { code?: string }).code;
   }
 }
+
+/** The code of an error, whatever it is. */
+export function codeOfError(error: unknown): unknown {
+  return (error as { code?: unknown } | null | undefined)?.code;
+}

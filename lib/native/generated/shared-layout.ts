@@ -54,6 +54,8 @@ export const Slot = {
   TARGET_FLAGS: 89,
   /** uint8, 1 http, 2 https: of a target in absolute form */
   TARGET_SCHEME: 90,
+  /** uint8, UpgradeResult: what became of an UPGRADE command */
+  UPGRADE_RESULT: 91,
   /** uint32, the number of a header section seen before; 0 = it was not */
   HEAD_ID: 92,
   /** the bytes of the head start here */
@@ -86,7 +88,7 @@ export const RequestFlag = {
   BODY_COMPLETE: 4,
   /** the client lets the connection live */
   KEEP_ALIVE: 8,
-  /** the client asks for another protocol */
+  /** the connection can become a tunnel: Connection: upgrade with Upgrade on HTTP/1.1, or CONNECT; no body */
   UPGRADE: 16,
   /** the client waits for 100 Continue */
   EXPECT_CONTINUE: 32,
@@ -96,6 +98,16 @@ export const RequestFlag = {
   HIGH_BYTES: 128,
   /** the answer has no body */
   HEAD_METHOD: 256,
+} as const;
+
+/** UpgradeResult: Slot.UPGRADE_RESULT once the core has taken an UPGRADE command */
+export const UpgradeResult = {
+  /** nothing: the client is gone */
+  NONE: 0,
+  /** the head is out; BODY events and WRITE commands are the tunnel's bytes */
+  DONE: 1,
+  /** there are as many upgraded connections as may be: the request can still be answered */
+  LIMIT: 2,
 } as const;
 
 /** a slot's index: slab << SLAB_SHIFT | place in the slab */
@@ -162,6 +174,8 @@ export const Command = {
   PAUSE: 8,
   /** an informational answer (1xx) */
   INFORM: 9,
+  /** the head of the answer after which the connection is a tunnel: WRITE sends bytes as they are, END ends our side */
+  UPGRADE: 10,
   /** as END, with trailer lines where the answer is chunked */
   TRAILERS: 12,
   /** before the first READ: with HAS_LENGTH the most bytes of body, w4 (low) and w5 (high); without it no limit */

@@ -23,6 +23,7 @@ import {
   HttpResponseBodyFeature,
   HttpResponseFeature,
   HttpResponseTrailersFeature,
+  HttpUpgradeFeature,
   RouteValuesFeature,
 } from '../../features/http-features.js';
 import {
@@ -48,6 +49,8 @@ import { RequestDeadline, type TimedExchange } from './request-deadline.js';
 import { RequestFeature } from './request-feature.js';
 import { byteLength, checkStatus, composeHead, contentTypeFlag } from './response-head.js';
 import { ResponseTrailers } from './response-trailers.js';
+import { UpgradeFeature } from './upgrade-feature.js';
+import type { UpgradeLink } from './upgrade-link.js';
 
 /** Above this many bytes written a writer waits for the client. Source: Kestrel's MaxWriteBufferSize. */
 const WRITE_HIGH = 65_536;
@@ -147,6 +150,8 @@ export class WindhoverExchange
       case HttpConnectionFeature.key:
       case HttpRequestIdentifierFeature.key:
         return (this.rare().connection ??= new ConnectionFeatures(this));
+      case HttpUpgradeFeature.key:
+        return (this.rare().upgrade ??= new UpgradeFeature(this));
       default:
         return this.ownRare(key);
     }
@@ -344,7 +349,9 @@ export class WindhoverExchange
   // --- what the core reports ---
 
   onBody(offset: number, length: number): void {
-    (this.request ??= new RequestFeature(this)).onBody(offset, length);
+    const link = this.rareState?.link;
+    if (link !== undefined) link.onBody(offset, length);
+    else (this.request ??= new RequestFeature(this)).onBody(offset, length);
   }
 
   onTrailers(offset: number, length: number): void {
@@ -352,7 +359,9 @@ export class WindhoverExchange
   }
 
   onBodyEnd(): void {
-    (this.request ??= new RequestFeature(this)).onBodyEnd();
+    const link = this.rareState?.link;
+    if (link !== undefined) link.onBodyEnd();
+    else (this.request ??= new RequestFeature(this)).onBodyEnd();
   }
 
   onAborted(status: number): void {
@@ -362,6 +371,7 @@ export class WindhoverExchange
     rare.giveUp?.();
     this.request?.onAborted(status);
     this.onRoom();
+    rare.link?.onAborted();
     rare.controller?.abort();
   }
 
@@ -371,6 +381,41 @@ export class WindhoverExchange
     const waiters = rare.roomWaiters;
     rare.roomWaiters = [];
     for (const resolve of waiters) resolve();
+    rare.link?.onRoom();
+  }
+
+  onStopping(): void {
+    this.rareState?.link?.onStopping();
+  }
+
+  // --- for HttpUpgradeFeature ---
+
+  /** The same as before the start of any answer. */
+  prepareUpgrade(): Promise<void> | undefined {
+    this.ensureOpen();
+    if (this.hasStarted) throw responseStarted('The head');
+    return runStarting(this.rare());
+  }
+
+  /** The answer is out, and the connection a tunnel. */
+  becomeTunnel(statusCode: number, link: UpgradeLink): void {
+    this.statusCode = statusCode;
+    this.hasStarted = true;
+    this.endOrdered = true;
+    this.headerMap?.freeze();
+    const rare = this.rare();
+    rare.deadline?.cancel();
+    rare.link = link;
+  }
+
+  /** The header fields that were set. */
+  get headersSet(): HeaderMap | undefined {
+    return this.headerMap;
+  }
+
+  /** Whether the connection has become a tunnel. */
+  get isUpgraded(): boolean {
+    return this.rareState?.link !== undefined;
   }
 
   // --- for the runner ---
@@ -419,6 +464,11 @@ export class WindhoverExchange
     this.rareState?.deadline?.cancel();
     this.request?.onReleased();
     this.rareState?.responseTrailers?.trailers._dispose();
+    const link = this.rareState?.link;
+    if (link !== undefined) {
+      link.detach();
+      return;
+    }
     const commands = this.slot.host.commands;
     if (this.lastPlace >= 0 && this.lastEpoch === commands.epoch) {
       commands.addFlag(this.lastPlace, CommandFlag.RELEASE);
@@ -645,6 +695,7 @@ const OWN_TOKENS = [
   HttpConnectionFeature,
   HttpRequestIdentifierFeature,
   HttpRequestBodyDetectionFeature,
+  HttpUpgradeFeature,
   HttpRequestTrailersFeature,
   HttpMaxRequestBodySizeFeature,
   HttpResponseTrailersFeature,

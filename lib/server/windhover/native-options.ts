@@ -13,6 +13,7 @@ const LIMITS: ReadonlySet<string> = new Set([
   'maxRequestHeaderCount',
   'maxRequestBodySize',
   'maxPipelinedRequests',
+  'maxConcurrentUpgradedConnections',
   'keepAliveTimeout',
   'requestHeadersTimeout',
   'minRequestBodyDataRate',

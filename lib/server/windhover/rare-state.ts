@@ -6,6 +6,8 @@ import type { ConnectionFeatures } from './connection-features.js';
 import type { DataRate } from './data-rates.js';
 import type { RequestDeadline } from './request-deadline.js';
 import type { ResponseTrailers } from './response-trailers.js';
+import type { UpgradeFeature } from './upgrade-feature.js';
+import type { UpgradeLink } from './upgrade-link.js';
 
 /** What few exchanges have. */
 export class RareState {
@@ -31,6 +33,9 @@ export class RareState {
   requestRate: DataRate | undefined = undefined;
   responseRate: DataRate | undefined = undefined;
   deadline: RequestDeadline | undefined = undefined;
+  upgrade: UpgradeFeature | undefined = undefined;
+  /** The tunnel that the connection has become; it outlives the exchange. */
+  link: UpgradeLink | undefined = undefined;
   /** Why the signal aborted, where the client is still there. */
   timeout: WindhoverError | undefined = undefined;
 }

@@ -7,7 +7,7 @@ import { byteLengthOf } from '../../native/command-writer.js';
 import { CommandFlag, ContentType } from '../../native/generated/shared-layout.js';
 
 /** The most that a head can have (characters): it has to fit into memory shared with the core. */
-const HEAD_MAX = 131_072;
+export const HEAD_MAX = 131_072;
 
 /** What a reason phrase may not have (RFC 9112 section 4, without obs-text). */
 const NOT_IN_REASON = /[^\t\x20-\x7e]/;

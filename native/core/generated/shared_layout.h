@@ -30,6 +30,7 @@
 #define WH_SLOT_TARGET_FORM 88 /* uint8, 1 origin, 2 absolute, 3 authority, 4 asterisk */
 #define WH_SLOT_TARGET_FLAGS 89 /* uint8, enum wh_target_flag */
 #define WH_SLOT_TARGET_SCHEME 90 /* uint8, 1 http, 2 https: of a target in absolute form */
+#define WH_SLOT_UPGRADE_RESULT 91 /* uint8, UpgradeResult: what became of an UPGRADE command */
 #define WH_SLOT_HEAD_ID 92 /* uint32, the number of a header section seen before; 0 = it was not */
 #define WH_SLOT_DATA 96 /* the bytes of the head start here */
 
@@ -46,11 +47,16 @@
 #define WH_REQUEST_FLAG_CHUNKED 2 /* the body has no length known in advance */
 #define WH_REQUEST_FLAG_BODY_COMPLETE 4 /* all of the body came with the head, see BODY_OFFSET */
 #define WH_REQUEST_FLAG_KEEP_ALIVE 8 /* the client lets the connection live */
-#define WH_REQUEST_FLAG_UPGRADE 16 /* the client asks for another protocol */
+#define WH_REQUEST_FLAG_UPGRADE 16 /* the connection can become a tunnel: Connection: upgrade with Upgrade on HTTP/1.1, or CONNECT; no body */
 #define WH_REQUEST_FLAG_EXPECT_CONTINUE 32 /* the client waits for 100 Continue */
 #define WH_REQUEST_FLAG_TLS 64 /* the request came over TLS */
 #define WH_REQUEST_FLAG_HIGH_BYTES 128 /* a field value has bytes above 0x7F (valid UTF-8) */
 #define WH_REQUEST_FLAG_HEAD_METHOD 256 /* the answer has no body */
+
+/* UpgradeResult: Slot.UPGRADE_RESULT once the core has taken an UPGRADE command */
+#define WH_UPGRADE_RESULT_NONE 0 /* nothing: the client is gone */
+#define WH_UPGRADE_RESULT_DONE 1 /* the head is out; BODY events and WRITE commands are the tunnel's bytes */
+#define WH_UPGRADE_RESULT_LIMIT 2 /* there are as many upgraded connections as may be: the request can still be answered */
 
 /* a slot's index: slab << SLAB_SHIFT | place in the slab */
 #define WH_SLAB_SHIFT 6 /* a slab of small slots has 64 */
@@ -84,6 +90,7 @@
 #define WH_COMMAND_READ 7 /* the application wants the body: (go on reading) */
 #define WH_COMMAND_PAUSE 8 /* the application has enough of the body for now */
 #define WH_COMMAND_INFORM 9 /* an informational answer (1xx) */
+#define WH_COMMAND_UPGRADE 10 /* the head of the answer after which the connection is a tunnel: WRITE sends bytes as they are, END ends our side */
 #define WH_COMMAND_TRAILERS 12 /* as END, with trailer lines where the answer is chunked */
 #define WH_COMMAND_BODY_LIMIT 13 /* before the first READ: with HAS_LENGTH the most bytes of body, w4 (low) and w5 (high); without it no limit */
 #define WH_COMMAND_REQUEST_RATE 14 /* the least data rate of its body: w4 = bytes/s, 0 = none; w5 = window (ms) */

@@ -46,6 +46,8 @@ typedef struct wh_protocol {
   /* The end of the body, with trailer lines (answer->head), for which there may be no place. */
   void (*trailers)(wh_exchange *exchange, const wh_answer *answer);
   void (*inform)(wh_exchange *exchange, const wh_answer *answer); /* 1xx */
+  /* A tunnel from here on. NULL: there is no such thing. */
+  void (*upgrade)(wh_exchange *exchange, const wh_answer *answer);
   void (*read)(wh_exchange *exchange, int on); /* wants the body, or enough of it */
   /* The most bytes of body that the application takes; called before the first read, if at all. */
   void (*limit_body)(wh_exchange *exchange, uint64_t most);

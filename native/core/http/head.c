@@ -70,7 +70,7 @@ static int host_fits_target(const wh_exchange *exchange, const field *host) {
 wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *facts) {
   uint8_t *slot = exchange->slot;
   field host = {0};
-  unsigned lengths = 0, encodings = 0, hosts = 0;
+  unsigned lengths = 0, encodings = 0, hosts = 0, upgrades = 0;
   memset(facts, 0, sizeof *facts);
   for (uint32_t i = 0; i < fields; i++) {
     field f;
@@ -108,6 +108,7 @@ wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *
     case WH_HEADER_CONNECTION:
       facts->connection |= wh_connection_parse(value, f.value_length);
       break;
+    case WH_HEADER_UPGRADE: upgrades += f.value_length > 0; break;
     case WH_HEADER_EXPECT:
       if (exchange->minor_version == 0) break; /* RFC 9110 10.1.1: ignored on HTTP/1.0 */
       if (!wh_expect_is_continue(value, f.value_length)) {
@@ -133,7 +134,11 @@ wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *
   }
   if (encodings == 1) facts->flags |= WH_REQUEST_FLAG_CHUNKED | WH_REQUEST_FLAG_HAS_BODY;
   if (facts->content_length > 0) facts->flags |= WH_REQUEST_FLAG_HAS_BODY;
-  if (facts->connection & WH_CONNECTION_UPGRADE) facts->flags |= WH_REQUEST_FLAG_UPGRADE;
+  /* RFC 9110 section 7.8: without the option, and on HTTP/1.0, the field says nothing. */
+  if (facts->connection & WH_CONNECTION_UPGRADE && upgrades > 0 && exchange->minor_version == 1 &&
+      !(facts->flags & WH_REQUEST_FLAG_HAS_BODY)) {
+    facts->flags |= WH_REQUEST_FLAG_UPGRADE;
+  }
   if (facts->expect_continue) facts->flags |= WH_REQUEST_FLAG_EXPECT_CONTINUE;
   return 0;
 }

@@ -30,6 +30,7 @@ wh_http1 *wh_http1_open(wh_http_service *service, void *connection, uint64_t num
 
 void wh_http1_close(wh_http1 *session) {
   wh_http_service *service = session->service;
+  if (session->tunnel) service->upgraded--;
   if (session->parsing != NULL && !session->parsing->dispatched) {
     wh_http1_give(session, session->parsing);
   }
@@ -70,8 +71,10 @@ void wh_http1_unprepare(wh_http_service *service) {
 
 void *wh_http1_connection(const wh_http1 *session) { return session->connection; }
 
+int wh_http1_is_tunnel(const wh_http1 *session) { return session->tunnel; }
+
 wh_http1_phase wh_http1_phase_of(const wh_http1 *session) {
-  if (session->over) return WH_HTTP1_OVER;
+  if (session->over) return session->tunnel ? WH_HTTP1_LEAVING : WH_HTTP1_OVER;
   if (session->draining) return WH_HTTP1_DRAIN;
   if (session->state == STATE_LENGTH || session->state == STATE_CHUNKED) return WH_HTTP1_BODY;
   if (session->first != NULL || session->state == STATE_WAIT) return WH_HTTP1_BUSY;
@@ -136,6 +139,7 @@ static void parse(wh_http1 *session, const uint8_t *data, size_t length) {
       }
       break;
     case STATE_WAIT: stash(session, data, left); return;
+    case STATE_TUNNEL: wh_http1_receive_tunnel(session, data, left); return;
     case STATE_CLOSED: return;
     }
   }
@@ -171,6 +175,10 @@ static void receive_end(wh_http1 *session) {
     return;
   }
   if (session->state == STATE_WAIT || session->rest_length > 0) return; /* complete requests wait */
+  if (session->state == STATE_TUNNEL) {
+    wh_http1_end_of_tunnel(session);
+    return;
+  }
   if (session->first == NULL && session->refusal == 0) {
     session->over = 1;
     service->transport->finish(session->connection, 0);

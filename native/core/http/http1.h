@@ -19,12 +19,13 @@
 
 /* What a session is doing, for the server's timers. */
 typedef enum wh_http1_phase {
-  WH_HTTP1_IDLE,  /* nothing: the session can be given back */
-  WH_HTTP1_HEAD,  /* a head is incomplete */
-  WH_HTTP1_BODY,  /* a body is incomplete */
-  WH_HTTP1_DRAIN, /* the rest of a body that nobody wants */
-  WH_HTTP1_BUSY,  /* the application has the word */
-  WH_HTTP1_OVER   /* the connection is ending */
+  WH_HTTP1_IDLE,   /* nothing: the session can be given back */
+  WH_HTTP1_HEAD,   /* a head is incomplete */
+  WH_HTTP1_BODY,   /* a body is incomplete */
+  WH_HTTP1_DRAIN,  /* the rest of a body that nobody wants */
+  WH_HTTP1_BUSY,   /* the application has the word */
+  WH_HTTP1_OVER,   /* the connection is ending */
+  WH_HTTP1_LEAVING /* likewise, of a tunnel: what is left is sent, but not for ever */
 } wh_http1_phase;
 
 /* Once per service, before its first session: makes the parser's starting states. 0 or an error. */
@@ -59,5 +60,7 @@ void wh_http1_stop(wh_http1 *session);
 /* The connection that it was opened for. */
 void *wh_http1_connection(const wh_http1 *session);
 wh_http1_phase wh_http1_phase_of(const wh_http1 *session);
+/* Whether the connection is upgraded: no rate of HTTP holds. */
+int wh_http1_is_tunnel(const wh_http1 *session);
 
 #endif

@@ -110,21 +110,9 @@ static int status_has_no_body(unsigned status) {
   return status < 200 || status == 204 || status == 205 || status == 304;
 }
 
-/*
- * The same for an answer. After a 2xx to CONNECT the client takes the connection for a tunnel (RFC 9110
- * section 9.3.6): there is none, so it ends.
- */
-static int has_no_body(wh_exchange *exchange, unsigned status) {
-  if (exchange->connect && status < 300) {
-    exchange->close = 1;
-    return 1;
-  }
-  return status_has_no_body(status);
-}
-
 /* How an answer without a body is framed: a client reads 205 as any other (RFC 9112 section 6.3). */
-static wh_framing framing_of_no_body(const wh_exchange *exchange, unsigned status) {
-  return status == 205 && !exchange->connect ? WH_FRAMING_LENGTH : WH_FRAMING_NONE;
+static wh_framing framing_of_no_body(unsigned status) {
+  return status == 205 ? WH_FRAMING_LENGTH : WH_FRAMING_NONE;
 }
 
 /* Most requests have no body: they cost one comparison. */
@@ -185,11 +173,11 @@ static void drop_pinned(wh_http1 *session, const wh_answer *answer) {
 
 static void send_respond(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer) {
   const wh_transport *transport = session->service->transport;
-  int no_body = has_no_body(exchange, answer->status);
+  int no_body = status_has_no_body(answer->status);
   size_t body_length = no_body || exchange->head_only ? 0 : answer->body_length;
   int pinned = (answer->flags & WH_COMMAND_FLAG_PINNED) != 0;
   size_t composed = pinned || body_length > COMPOSED_BODY ? 0 : body_length;
-  wh_framing how = no_body ? framing_of_no_body(exchange, answer->status) : WH_FRAMING_LENGTH;
+  wh_framing how = no_body ? framing_of_no_body(answer->status) : WH_FRAMING_LENGTH;
   uint8_t *start =
       transport->reserve(session->connection, WH_HEAD_OVERHEAD + answer->head_length + composed);
   if (start == NULL) {
@@ -216,10 +204,10 @@ static void send_respond(wh_http1 *session, wh_exchange *exchange, const wh_answ
 static void send_start(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer) {
   const wh_transport *transport = session->service->transport;
   wh_framing how = WH_FRAMING_CHUNKED;
-  exchange->no_body = has_no_body(exchange, answer->status) != 0;
+  exchange->no_body = status_has_no_body(answer->status) != 0;
   uint64_t content_length = exchange->no_body ? 0 : answer->content_length;
   if (exchange->no_body) {
-    how = framing_of_no_body(exchange, answer->status);
+    how = framing_of_no_body(answer->status);
     if (answer->status == 304 && answer->flags & WH_COMMAND_FLAG_HAS_LENGTH) {
       /* The length that a 200 would have (RFC 9110 section 8.6). */
       how = WH_FRAMING_LENGTH;
@@ -476,6 +464,7 @@ const wh_protocol wh_http1_protocol = {
     .end = http1_end,
     .trailers = http1_trailers,
     .inform = http1_inform,
+    .upgrade = wh_http1_upgrade,
     .read = http1_read,
     .limit_body = http1_limit_body,
     .notify_room = http1_notify_room,

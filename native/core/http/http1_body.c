@@ -64,7 +64,8 @@ void wh_http1_start_exchange(wh_http1 *session) {
   wh_exchange *exchange = session->parsing;
   uint8_t method = exchange->slot[WH_SLOT_METHOD];
   unsigned flags = wh_slot_get16(exchange, WH_SLOT_FLAGS);
-  int safe = wh_method_is_safe(method) && !(flags & WH_REQUEST_FLAG_HAS_BODY);
+  int safe =
+      wh_method_is_safe(method) && !(flags & (WH_REQUEST_FLAG_HAS_BODY | WH_REQUEST_FLAG_UPGRADE));
   if (session->first != NULL && (!safe || session->running >= session->service->limits.pipelined)) {
     session->waiting_head = 1;
     session->state = STATE_WAIT;
@@ -75,7 +76,14 @@ void wh_http1_start_exchange(wh_http1 *session) {
     exchange->body_done = 1;
     session->state = !session->keep_alive ? STATE_CLOSED : safe ? STATE_LINE : STATE_WAIT;
     dispatch(session);
+    if (!safe && (method == WH_METHOD_CONNECT || flags & WH_REQUEST_FLAG_UPGRADE)) {
+      wh_http1_offer_upgrade(session);
+    }
     session->parsing = NULL;
+  } else if (method == WH_METHOD_CONNECT) {
+    /* It has no content (RFC 9110 section 9.3.6), and what comes behind it may be a tunnel's. */
+    wh_http1_refuse(session, flags & WH_REQUEST_FLAG_CHUNKED ? WH_REFUSED_TRANSFER_ENCODING
+                                                             : WH_REFUSED_CONTENT_LENGTH);
   } else {
     start_body(session, (flags & WH_REQUEST_FLAG_CHUNKED) != 0);
   }

@@ -46,6 +46,7 @@ int wh_http1_prepare(wh_http_service *service) {
     llhttp_init(&shared->states[i], HTTP_REQUEST, settings);
     llhttp_execute(&shared->states[i], lines[i], strlen(lines[i]));
   }
+  wh_http1_prepare_upgrade(shared);
   service->http1 = shared;
   return WH_OK;
 }

@@ -46,7 +46,11 @@ void wh_http1_write_refusal(wh_http1 *session) {
   const wh_transport *transport = session->service->transport;
   const wh_refusal_answer *made = &session->service->refusal_answers[session->refusal];
   static const char options[] = "Allow: OPTIONS\r\n", connect[] = "Allow: CONNECT\r\n";
-  const char *allow = session->allow_options ? options : session->allow_connect ? connect : "";
+  /* A target of CONNECT allows no method (RFC 9110 section 10.2.1: the field may be empty). */
+  const char *allow = session->refusal == WH_REFUSED_CONNECT ? "Allow: \r\n"
+                      : session->allow_options               ? options
+                      : session->allow_connect               ? connect
+                                                             : "";
   size_t allow_length = strlen(allow);
   wh_answer answer = {
       .status = wh_refusal_table[session->refusal].status,

@@ -14,6 +14,7 @@ struct wh_http1_shared {
   llhttp_settings_t settings;
   llhttp_t states[2]; /* the parser behind the request line, for HTTP/1.0 and 1.1 */
   wh_head_cache heads;
+  wh_protocol connect; /* of CONNECT requests; see http1_upgrade.c */
 };
 
 typedef enum wh_http1_state {
@@ -22,6 +23,7 @@ typedef enum wh_http1_state {
   STATE_WAIT,    /* a parsed request, or the next bytes, wait for earlier requests to be answered */
   STATE_LENGTH,  /* in a body with Content-Length */
   STATE_CHUNKED, /* in a chunked body */
+  STATE_TUNNEL,  /* upgraded: the bytes are the application's */
   STATE_CLOSED   /* nothing more is read */
 } wh_http1_state;
 
@@ -51,6 +53,8 @@ struct wh_http1 {
   uint8_t draining : 1;     /* the body being received belongs to nobody any more */
   uint8_t eof : 1;          /* the peer has ended its side */
   uint8_t over : 1;         /* the connection ends; nothing more is written */
+  uint8_t tunnel : 1;       /* counted among the upgraded */
+  uint8_t tunnel_ended : 1; /* our side of the tunnel is ended */
   uint8_t in_value : 1;     /* the last span was of a value */
   uint8_t refused_head : 1; /* the refused request was HEAD: no body */
   uint8_t allow_options : 1, allow_connect : 1; /* which Allow a 405 carries */
@@ -85,6 +89,15 @@ void wh_http1_limit_body(wh_http1 *session, wh_exchange *exchange, uint64_t most
  * nothing once that is answered.
  */
 int wh_http1_leaves_body(const wh_http1 *session, const wh_exchange *exchange);
+/* http1_upgrade.c: makes ready what CONNECT needs; once per service. */
+void wh_http1_prepare_upgrade(wh_http1_shared *shared);
+/* A request that may become a tunnel was dispatched: what comes behind it waits. */
+void wh_http1_offer_upgrade(wh_http1 *session);
+/* Bytes for the tunnel, and their end. */
+void wh_http1_receive_tunnel(wh_http1 *session, const uint8_t *data, size_t length);
+void wh_http1_end_of_tunnel(wh_http1 *session);
+/* The protocol's UPGRADE: the answer's head, and from then on a tunnel. */
+void wh_http1_upgrade(wh_exchange *exchange, const wh_answer *answer);
 
 /* http1_refusal.c: the request that is being received is refused. */
 void wh_http1_refuse(wh_http1 *session, wh_refusal reason);

@@ -32,7 +32,8 @@
     "This port speaks HTTP without TLS: use http:// instead of https://.")                        \
   X(HEADERS_TIMEOUT, "requestHeadersTimeout", 408, "The request's head did not come in time.")    \
   X(BODY_TIMEOUT, "requestBodyTimeout", 408, "The request's body came too slowly.")               \
-  X(NO_MEMORY, "noMemory", 503, "The server is out of memory.")
+  X(NO_MEMORY, "noMemory", 503, "The server is out of memory.")                                   \
+  X(CONNECT, "connectNotAccepted", 405, "This server makes no tunnel there.")
 
 typedef enum wh_refusal {
   WH_REFUSED_NOTHING = 0,

@@ -26,6 +26,7 @@ typedef struct wh_transport {
   /* Least bytes per second (INT64_MAX: none) over windows of so many ms, for the running request. */
   void (*rate)(void *connection, int of_response, int64_t bytes, int64_t grace_ms);
   void (*finish)(void *connection, int linger);
+  void (*end)(void *connection); /* our side, after what is written; the peer's goes on */
   void (*close)(void *connection, int reset);
 } wh_transport;
 
@@ -55,6 +56,7 @@ typedef struct wh_http_limits {
   uint32_t header_count;       /* maxRequestHeaderCount */
   uint32_t pipelined;          /* requests of one connection that run at once */
   uint64_t request_body_size;  /* UINT64_MAX = none: maxRequestBodySize */
+  uint64_t upgraded;           /* UINT64_MAX = none: maxConcurrentUpgradedConnections */
 } wh_http_limits;
 
 #define WH_DATE_BLOCK_SIZE 128
@@ -81,7 +83,8 @@ typedef struct wh_http_service {
   wh_http1 *free_http1;    /* sessions that wait for a connection with something to do */
   size_t free_http1_count;
   const wh_refusal_answer *refusal_answers; /* WH_REFUSAL_COUNT, by reason */
-  uint64_t now_us; /* the server's clock, as of this turn's last look at it */
+  uint64_t now_us;   /* the server's clock, as of this turn's last look at it */
+  uint64_t upgraded; /* connections that are tunnels now */
   uint64_t requests, answers, refusals[WH_REFUSAL_COUNT];
   uint64_t latency[WH_LATENCY_BUCKETS]; /* from dispatch to answer; wh_latency_bucket_limit */
 } wh_http_service;

@@ -279,6 +279,14 @@ void wh_stream_finish(wh_stream *stream) {
   if (stream->handle.fd >= 0) shutdown(stream->handle.fd, SHUT_WR);
 }
 
+int wh_stream_error(wh_stream *stream) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (stream->handle.fd < 0) return WH_ERR_CLOSED;
+  if (getsockopt(stream->handle.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
+  return error == 0 ? 0 : wh_error_from_errno(error);
+}
+
 void wh_stream_close(wh_stream *stream, int reset) {
   if (stream->handle.fd < 0) return;
   if (reset) {

@@ -139,6 +139,8 @@ void wh_stream_discard(wh_stream *stream);
 size_t wh_stream_unacknowledged(const wh_stream *stream);
 /* Ends our side: the peer reads an end of file after what was written. */
 void wh_stream_finish(wh_stream *stream);
+/* The error that the system holds for the stream, which is then taken; 0 where there is none. */
+int wh_stream_error(wh_stream *stream);
 /* Closes; reset: the peer gets RST and what is unsent is thrown away. The memory is the owner's. */
 void wh_stream_close(wh_stream *stream, int reset);
 

@@ -150,7 +150,13 @@ static int locate_segment(wh_connection *connection, const wh_segment *segment,
 }
 
 static void all_sent(wh_connection *connection) {
-  if (!connection->finishing || connection->closed) return;
+  if (connection->closed) return;
+  if (connection->ending) {
+    connection->ending = 0;
+    connection->ended = 1;
+    wh_stream_finish(&connection->stream);
+  }
+  if (!connection->finishing) return;
   if (!connection->linger || connection->eof) {
     wh_connection_close(connection, 0);
   } else if (!connection->lingering) {
@@ -366,6 +372,12 @@ void wh_connection_finish(wh_connection *connection, int linger) {
   add_todo(connection);
 }
 
+void wh_connection_end(wh_connection *connection) {
+  if (connection->closed || connection->finishing || connection->ended) return;
+  connection->ending = 1;
+  add_todo(connection);
+}
+
 void wh_connection_close(wh_connection *connection, int reset) {
   if (connection->closed) return;
   connection->closed = 1;
@@ -400,8 +412,13 @@ static void stream_room(wh_stream *stream) {
 }
 
 static void stream_broken(wh_stream *stream, int error) {
-  (void)error;
-  wh_connection_close((wh_connection *)stream, 0);
+  wh_connection *connection = (wh_connection *)stream;
+  /* Both sides have ended, and the peer's last bytes wait until they are wanted: not broken yet. */
+  if (error == WH_ERR_CLOSED && connection->ended && !connection->reading &&
+      wh_stream_error(stream) == 0) {
+    return;
+  }
+  wh_connection_close(connection, 0);
 }
 
 static const wh_stream_events stream_events = {

@@ -86,6 +86,8 @@ struct wh_connection {
   uint8_t lingering : 1;    /* our side is ended; what comes is thrown away */
   uint8_t eof : 1;          /* the peer has ended its side */
   uint8_t local : 1;        /* a Unix socket */
+  uint8_t ending : 1;       /* end our side once everything is sent; go on reading */
+  uint8_t ended : 1;        /* ... which has happened */
 };
 
 struct wh_outbox {
@@ -142,6 +144,11 @@ void wh_connection_read(wh_connection *connection, int on);
  * otherwise the peer's system would throw our answer away at the reset.
  */
 void wh_connection_finish(wh_connection *connection, int linger);
+/*
+ * Ends our side after everything written is sent: the peer reads an end of file, and may go on sending.
+ * Nothing may be written after it. The connection lives until it is finished, closed or broken.
+ */
+void wh_connection_end(wh_connection *connection);
 /* Closes at once; reset: the peer is told that the answer is incomplete. */
 void wh_connection_close(wh_connection *connection, int reset);
 

@@ -5,6 +5,8 @@
 #include "server/pace.h"
 #include "server/server_internal.h"
 
+#define LEAVE_MS \
+  30000 /* for a client to take what is left of a tunnel that is over; ours, as ws waits for its close */
 /* Reading right after accept is tried while it pays: see accepted(). */
 #define EAGER_MOST 8
 #define EAGER_PROBE 16
@@ -27,7 +29,8 @@ static void on_timer(wh_timer *timer) {
   case WH_HTTP1_HEAD:
     if (session != NULL) wh_http1_head_timeout(session);
     break;
-  case WH_HTTP1_DRAIN: wh_connection_close(connection, 1); break;
+  case WH_HTTP1_DRAIN:
+  case WH_HTTP1_LEAVING: wh_connection_close(connection, 1); break;
   case WH_HTTP1_OVER:
     if (connection->lingering) wh_connection_close(connection, 1);
     break; /* else it is still sending, which may take its time */
@@ -57,6 +60,7 @@ static void set_phase(wh_server *server, wh_connection *connection, wh_http1_pha
   case WH_HTTP1_IDLE: timeout = server->limits.keep_alive_timeout; break;
   case WH_HTTP1_HEAD: timeout = server->limits.request_headers_timeout; break;
   case WH_HTTP1_DRAIN: timeout = server->limits.request_body_drain_timeout; break;
+  case WH_HTTP1_LEAVING: timeout = LEAVE_MS; break;
   /* Here the timer is left as it is: when it comes, on_timer looks at the phase. To take it off its
      list and put it back would cost each request several cache misses. */
   case WH_HTTP1_OVER: /* see on_lingering */
@@ -149,6 +153,10 @@ static void on_data(wh_connection *connection, uint8_t *data, size_t length) {
 }
 
 static void on_blocked(wh_connection *connection, int blocked) {
+  if (connection->session != NULL && wh_http1_is_tunnel(connection->session)) {
+    if (connection->pace == NULL) return; /* nothing is measured */
+    blocked = 0;
+  }
   wh_pace_response(connection, blocked);
 }
 
@@ -290,6 +298,7 @@ static void transport_finish(void *connection, int linger) {
   c->hold = 0;
   set_phase(wh_server_of(c), c, WH_HTTP1_OVER);
 }
+static void transport_end(void *connection) { wh_connection_end(connection); }
 static void transport_close(void *connection, int reset) { wh_connection_close(connection, reset); }
 
 const wh_transport wh_server_transport = {
@@ -303,5 +312,6 @@ const wh_transport wh_server_transport = {
     .read = transport_read,
     .rate = transport_rate,
     .finish = transport_finish,
+    .end = transport_end,
     .close = transport_close,
 };

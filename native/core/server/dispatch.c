@@ -236,6 +236,9 @@ static void run(wh_server *server, const command *c) {
         return;
       }
       break;
+    case WH_COMMAND_UPGRADE:
+      if (fits && protocol->upgrade != NULL) protocol->upgrade(exchange, &answer);
+      break;
     case WH_COMMAND_ABORT: protocol->abort(exchange); break;
     case WH_COMMAND_READ: protocol->read(exchange, 1); break;
     case WH_COMMAND_PAUSE: protocol->read(exchange, 0); break;

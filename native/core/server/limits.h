@@ -39,7 +39,9 @@
   /* ASP.NET Core's RequestTimeoutPolicy; kept by the application's side. */                              \
   X(request_timeout, "requestTimeout", WH_UNLIMITED, 1, INT32_MAX, 1, "ms", "504")                        \
   /* Ours: nginx and h2o bound it too, by their buffers. */                                               \
-  X(max_pipelined_requests, "maxPipelinedRequests", 64, 1, 1024, 0, "requests", "they wait")
+  X(max_pipelined_requests, "maxPipelinedRequests", 64, 1, 1024, 0, "requests", "they wait")              \
+  X(max_concurrent_upgraded_connections, "maxConcurrentUpgradedConnections", WH_UNLIMITED, 0,             \
+    WH_UNLIMITED, 1, "connections", "the upgrade fails")
 
 typedef struct wh_limits {
 #define WH_LIMIT_MEMBER(member, name, initial, least, greatest, open, unit, effect) int64_t member;

@@ -69,6 +69,9 @@ int wh_server_create(const wh_memory *memory, const wh_limits *limits, const wh_
       .header_count = (uint32_t)limits->max_request_header_count,
       .pipelined = (uint32_t)limits->max_pipelined_requests,
       .request_body_size = most_body,
+      .upgraded = limits->max_concurrent_upgraded_connections == WH_UNLIMITED
+                      ? UINT64_MAX
+                      : (uint64_t)limits->max_concurrent_upgraded_connections,
   };
   int error = wh_loop_create(memory->arena, memory->arena_size, &server->loop);
   if (error == WH_OK) error = wh_outbox_init(&server->outbox, server->loop, &pinned_source, server);
@@ -255,6 +258,7 @@ void wh_server_metrics(const wh_server *server, wh_metrics *out) {
   out->requests = service->requests;
   out->active_requests = wh_exchange_pool_in_use(server->pool);
   out->answers = service->answers;
+  out->upgraded_connections = service->upgraded;
   for (size_t i = 0; i < WH_REFUSAL_COUNT; i++) out->refused += service->refusals[i];
   out->bytes_received = server->outbox.bytes_received;
   out->bytes_sent = server->outbox.bytes_sent;

@@ -157,6 +157,7 @@ static void fake_finish(void *connection, int linger) {
   (void)linger;
   finished = 1;
 }
+static void fake_end(void *connection) { (void)connection; }
 static void fake_close(void *connection, int with_reset) {
   (void)connection;
   (void)with_reset;
@@ -173,6 +174,7 @@ static const wh_transport transport = {
     .hold = fake_hold,
     .read = fake_read,
     .finish = fake_finish,
+    .end = fake_end,
     .close = fake_close,
 };
 
