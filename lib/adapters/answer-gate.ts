@@ -75,7 +75,7 @@ export class AnswerGate implements SocketGate {
   }
 
   end(done: WriteDone): void {
-    this.answerRefusal();
+    this.destroyed();
     done();
   }
 
@@ -169,10 +169,8 @@ export class AnswerGate implements SocketGate {
   }
 
   private answerRefusal(): void {
-    if (this.isSettled) return;
     attempt(() => {
       const { response } = this.context;
-      if (this.refusal === undefined) throw badAnswer('it has no head');
       void response.bytes(this.written, response.contentType);
     });
     this.settle();
