@@ -75,6 +75,12 @@ static void rare(uint8_t argument, unsigned options) {
   case 5: reserve_fails = 1; break;
   case 6: closed = 1; break; /* the client is gone */
   case 7: wh_server_commit(server); break;
+  case 8:
+  case 9: {
+    request *r = pick(argument >> 4);
+    if (r != NULL) upgrade(r, argument & 1 ? 200 : 101);
+    break;
+  }
   default: settle(options); break;
   }
 }

@@ -66,7 +66,8 @@ static void check_output(void) {
   while (place < out.length) {
     int status, closes;
     long id;
-    int to_head = (size_t)next < request_count && requests[next].head_only;
+    int tunnel = (size_t)next < request_count && requests[next].tunnel;
+    int to_head = tunnel || ((size_t)next < request_count && requests[next].head_only);
     size_t size =
         read_answer(out.bytes + place, out.length - place, to_head, &status, &id, &closes);
     MUST(!last); /* nothing follows an answer that closes */
@@ -75,6 +76,11 @@ static void check_output(void) {
       return;
     }
     place += size;
+    if (tunnel && (status == 101 || status / 100 == 2)) {
+      MUST(id == next && !closes);
+      return; /* what follows is the application's */
+    }
+    MUST(status != 101);
     if (status < 200) continue;
     if (id < 0) {
       MUST(status >= 400 && closes); /* a refusal */

@@ -45,6 +45,7 @@ typedef struct request {
   uint32_t slot, generation;
   int open, head_only, complete, aborted, chunked, room, ended;
   int may_close; /* its answer may end the connection though others follow */
+  int tunnel; /* upgraded: what it gets are the client's bytes, and what it writes goes out raw */
   uint64_t length, received, content_length;
 } request;
 
@@ -313,6 +314,19 @@ static void take_request(uint32_t slot) {
     command(WH_COMMAND_READ, 0, r, 0, NULL, NULL, 0, 0, 0);
 }
 
+/* Makes a tunnel of it, if that can be. */
+static void upgrade(request *r, unsigned status) {
+  const uint8_t *slot =
+      lane->slabs[r->slot >> WH_SLAB_SHIFT].memory +
+      (r->slot & ((1U << WH_SLAB_SHIFT) - 1)) * lane->slabs[r->slot >> WH_SLAB_SHIFT].slot_size;
+  command(WH_COMMAND_UPGRADE, 0, r, status, head_of(r), NULL, 0, 0, 0);
+  int before = r->tunnel;
+  wh_server_commit(server);
+  if (before || word_at(slot, WH_SLOT_GENERATION) != r->generation) return;
+  r->tunnel = slot[WH_SLOT_UPGRADE_RESULT] == WH_UPGRADE_RESULT_DONE;
+  if (r->tunnel) r->complete = 0;
+}
+
 static void take_event(const uint32_t *event) {
   unsigned kind = event[0] & 0xFF, flags = event[0] >> 8;
   MUST(kind >= WH_EVENT_REQUEST && kind <= WH_EVENT_ENDED);
@@ -335,7 +349,7 @@ static void take_event(const uint32_t *event) {
     break;
   case WH_EVENT_BODY_END:
     MUST(!r->complete && !r->aborted);
-    MUST(r->chunked || r->received == r->content_length);
+    MUST(r->chunked || r->tunnel || r->received == r->content_length);
     r->complete = 1;
     check_section();
     add(&trace, section.bytes, section.length);
