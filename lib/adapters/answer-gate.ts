@@ -56,7 +56,7 @@ export class AnswerGate implements SocketGate {
       };
       this.fail = (error) => {
         this.isSettled = true;
-        reject(error as Error);
+        reject(error);
       };
     });
     this.settled.catch(ignore); // the client is answered in any case

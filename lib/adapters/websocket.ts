@@ -2,7 +2,7 @@
 import type { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { BadHttpRequestError, WindhoverError } from '../http/errors.js';
+import { BadHttpRequestError, invalidArgument, WindhoverError } from '../http/errors.js';
 import type { HttpContext } from '../http/http-context.js';
 import { toNodeUpgrade } from './node-upgrade.js';
 
@@ -33,13 +33,17 @@ export interface WebSocketAcceptor<S extends AcceptedWebSocket> {
  * `server` says (such as 400 where the handshake is wrong) where that refuses it.
  * @param server - Made with `{ noServer: true }`; its options (compression, maxPayload, verifyClient) hold.
  * @returns The WebSocket; it outlives the handler. Rejects with BadHttpRequestError WH_ERR_NOT_UPGRADABLE or
- * WH_ERR_UPGRADE_REFUSED, which need no further answer, and as HttpUpgradeFeature.upgrade does.
+ * WH_ERR_UPGRADE_REFUSED (WindhoverError where the status is 500 or more), which need no further answer,
+ * TypeError WH_ERR_INVALID_ARGUMENT, and as HttpUpgradeFeature.upgrade does.
  */
 export async function acceptWebSocket<S extends AcceptedWebSocket>(
   context: HttpContext,
   server: WebSocketAcceptor<S>,
 ): Promise<S> {
   const { request, response } = context;
+  if (typeof (server as Partial<typeof server> | undefined)?.handleUpgrade !== 'function') {
+    throw invalidArgument('server', 'a WebSocketServer made with { noServer: true }', server);
+  }
   if (!context.isUpgradableRequest || request.method === 'CONNECT') {
     response.statusCode = 426;
     response.headers.set('Upgrade', 'websocket');

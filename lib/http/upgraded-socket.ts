@@ -126,7 +126,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   /**
-   * Emits `timeout` after so long without traffic (ms), and again after each such time; 0 turns it off.
+   * Emits `timeout` after so long without traffic (ms), once until there is traffic again; 0 turns it off.
    *
    * @param listener - Called at the next `timeout`; with 0, no longer called.
    * @throws TypeError WH_ERR_INVALID_ARGUMENT.
@@ -147,7 +147,6 @@ export class UpgradedSocket extends Duplex {
     }
     if (this.timeout > 0 && !this.destroyed) {
       this.idleTimer = setTimeout(() => {
-        this.idleTimer?.refresh();
         this.emit('timeout');
       }, this.timeout).unref();
     }

@@ -37,6 +37,11 @@ const complaints = new Map<string, string[]>();
 test.before('save and compile them', () => {
   mkdirSync(join(folder, 'node_modules'));
   symlinkSync(root, join(folder, 'node_modules', 'windhover'), 'dir');
+  // What some examples are about, besides.
+  mkdirSync(join(folder, 'node_modules', '@types'));
+  for (const name of ['ws', '@types/ws']) {
+    symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'dir');
+  }
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n');
   const used = examples.filter(({ kind }) => kind !== 'none');
   for (const example of used) {

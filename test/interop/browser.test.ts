@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
+import { WebSocketServer } from 'ws';
+import { acceptWebSocket } from '../../lib/adapters/websocket.js';
 import type { HttpContext } from '../../lib/http/http-context.js';
 import {
   canInstall,
@@ -76,6 +78,28 @@ const SCRIPT = `
       controller.abort();
       return 'aborted';
     });
+    await attempt('webSocket', () => new Promise((resolve, reject) => {
+      const socket = new WebSocket('/chat'.replace(/^/, location.origin.replace('http', 'ws')), 'b');
+      socket.binaryType = 'arraybuffer';
+      const heard = [];
+      const large = new Uint8Array(2000000).map((_, i) => i % 251);
+      socket.onopen = () => {
+        socket.send('grüße');
+        socket.send('');
+        socket.send(new Uint8Array([1, 2, 3]));
+        socket.send(large);
+      };
+      socket.onmessage = ({ data }) => {
+        heard.push(typeof data === 'string' ? data : new Uint8Array(data));
+        if (heard.length === 4) socket.close(3001, 'done');
+      };
+      socket.onclose = ({ code, reason, wasClean }) => {
+        const [text, empty, bytes, back] = heard;
+        const same = back.length === large.length && back.every((byte, i) => byte === large[i]);
+        resolve([text, empty, String(bytes), same, code, reason, wasClean, socket.protocol].join('|'));
+      };
+      socket.onerror = () => reject(new Error('the WebSocket failed'));
+    }));
     await attempt('missing', async () => (await fetch('/missing')).status);
     await attempt('redirect', async () => (await (await fetch('/redirect')).text()));
     await attempt('cookie', async () => {
@@ -110,7 +134,9 @@ check('a browser loads a page with fetch and server-sent events', async (t) => {
   const browser = findProgram(...NAMES) as string;
   const report = deferred<Record<string, unknown>>();
   const asked: string[] = [];
-  const handler = async ({ request, response }: HttpContext): Promise<void> => {
+  const webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: true });
+  const handler = async (context: HttpContext): Promise<void> => {
+    const { request, response } = context;
     asked.push(request.path);
     switch (request.path) {
       case '/':
@@ -153,6 +179,13 @@ check('a browser loads a page with fetch and server-sent events', async (t) => {
       case '/cookie':
         response.headers.set('Set-Cookie', 'taste=sweet; Path=/');
         return response.text(request.cookies['taste'] ?? 'none');
+      case '/chat': {
+        const socket = await acceptWebSocket(context, webSockets);
+        socket.on('message', (data, isBinary) => {
+          socket.send(data, { binary: isBinary });
+        });
+        return undefined;
+      }
       case '/report':
         report.resolve((await request.body.json()) as Record<string, unknown>);
         return response.end();
@@ -205,6 +238,7 @@ check('a browser loads a page with fetch and server-sent events', async (t) => {
     events: '0,1,2,3,4',
     many: 100,
     abort: 'aborted',
+    webSocket: 'grüße||1,2,3|true|3001|done|true|b',
     missing: 404,
     redirect: 'text ?moved',
     cookie: 'sweet',

@@ -150,7 +150,7 @@ static int locate_segment(wh_connection *connection, const wh_segment *segment,
 }
 
 static void all_sent(wh_connection *connection) {
-  if (connection->closed) return;
+  if (!(connection->finishing | connection->ending) || connection->closed) return;
   if (connection->ending) {
     connection->ending = 0;
     connection->ended = 1;
