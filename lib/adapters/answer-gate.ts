@@ -39,7 +39,7 @@ export class AnswerGate implements SocketGate {
   /** Settles when the request has its answer; rejects with what kept it from being upgraded. */
   readonly settled: Promise<void>;
   private settle!: () => void;
-  private fail!: (error: unknown) => void;
+  private fail!: (error: Error) => void;
   private isSettled = false;
   private written: Buffer = Buffer.alloc(0);
   /** Once the head has said that there is no upgrade: its status. */
@@ -188,7 +188,7 @@ export class AnswerGate implements SocketGate {
       response.statusCode = status;
       void response.text(`${String(status)}\n`);
     });
-    this.fail(error);
+    this.fail(error as Error);
   }
 }
 
