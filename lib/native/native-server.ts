@@ -20,7 +20,7 @@ const PLACES = (1 << SlabLayout.SHIFT) - 1;
 export interface RequestHandler {
   /** A request is in the slot. What is still running when this returns is `slot.running`. */
   onRequest(slot: Slot): void;
-  /** After `stop`: no connection is left. */
+  /** After `stop`: no listener and no connection is left. */
   onDrained(): void;
 }
 
@@ -96,8 +96,8 @@ export class NativeServer implements SlotHost {
     this.lane.stopListening();
   }
 
-  stop(): void {
-    this.lane.stop();
+  stop(window: number): void {
+    this.lane.stop(window);
   }
 
   abort(): void {

@@ -27,6 +27,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
   'limits',
   'addServerHeader',
   'refusals',
+  'shutdown',
   'busyPoll',
 ]);
 
