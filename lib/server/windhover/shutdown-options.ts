@@ -34,7 +34,7 @@ const NAMES: ReadonlySet<string> = new Set(['preStopDelay', 'drainWindow', 'time
 export function toShutdown(options: ShutdownOptions | undefined): Shutdown {
   if (options === undefined) return toShutdown({});
   if (typeof options !== 'object' || (options as unknown) === null || Array.isArray(options)) {
-    throw codedTypeError(CODE, `option 'shutdown' must be an object, not ${String(options)}`);
+    throw codedTypeError(CODE, `option 'shutdown' must be an object, not ${kindOf(options)}`);
   }
   for (const [name, value] of Object.entries(options) as [string, unknown][]) {
     if (value === undefined || NAMES.has(name)) continue;
@@ -51,10 +51,15 @@ export function toShutdown(options: ShutdownOptions | undefined): Shutdown {
   return { preStopDelay, drainWindow, timeout };
 }
 
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'an array' : `of type ${typeof value}`;
+}
+
 function requireTime(name: string, value: unknown): void {
   const expected = `a number of milliseconds from 0 to ${String(TIMER_MAX)}`;
   if (typeof value !== 'number') {
-    const shown = typeof value === 'string' ? `'${value}'` : String(value);
+    const shown = typeof value === 'string' ? `'${value}'` : kindOf(value);
     throw codedTypeError(CODE, `option 'shutdown.${name}' must be ${expected}, not ${shown}`);
   }
   if (value >= 0 && value <= TIMER_MAX) return;
