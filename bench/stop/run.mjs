@@ -82,7 +82,10 @@ async function stopOnce(command, kind, where) {
       fresh: 8,
     });
     const enough = (kind === 'slow' ? 300 : 3000) + Math.floor(Math.random() * 300);
-    while (load.counts.answered < enough) await delay(1);
+    while (load.counts.answered < enough) {
+      if (child.exitCode !== null) throw new Error(`${command.file} ended before it was told to`);
+      await delay(1);
+    }
     const began = performance.now();
     child.kill('SIGTERM');
     await Promise.all([load.done, ended]);

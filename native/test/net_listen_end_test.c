@@ -79,6 +79,28 @@ static void tcp_refuses_new_clients_and_keeps_the_others(void **state) {
   }
 }
 
+/* A rolling restart: who comes while one listener goes is served by the other. */
+static void another_listener_of_the_port_takes_over(void **state) {
+  (void)state;
+  wh_endpoint endpoint = net_endpoint_of("http://127.0.0.1:0");
+  endpoint.reuse_port = 1;
+  wh_listening old = net_must_listen(&endpoint);
+  endpoint.port = endpoint.address.port = old.bound[0].port;
+  wh_listening next = net_must_listen(&endpoint);
+  wh_listening_refuse(&old);
+  assert_int_equal(wh_listening_arriving(&old), -1);
+  int clients[40];
+  for (size_t i = 0; i < 40; i++) clients[i] = connect_slowly(&old);
+  wh_listening_close(&old);
+  for (size_t i = 0; i < 40; i++) {
+    assert_true(waits_for(clients[i], POLLOUT, 10000));
+    assert_int_equal(error_of(clients[i]), 0);
+    close(net_accept_at(next.fds[0]));
+  }
+  for (size_t i = 0; i < 40; i++) close(clients[i]);
+  wh_listening_close(&next);
+}
+
 static void a_client_that_was_held_back_is_on_its_way(void **state) {
   (void)state;
   wh_endpoint endpoint = net_endpoint_of("http://127.0.0.1:0");
@@ -153,6 +175,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
 #ifdef __linux__
       cmocka_unit_test(tcp_refuses_new_clients_and_keeps_the_others),
+      cmocka_unit_test(another_listener_of_the_port_takes_over),
       cmocka_unit_test(a_client_that_was_held_back_is_on_its_way),
 #endif
       cmocka_unit_test(unix_sockets_refuse_new_clients_and_keep_the_others),

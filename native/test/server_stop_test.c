@@ -119,7 +119,10 @@ static void timeouts_go_on_in_the_window(void **state) {
   limits.keep_alive_timeout = 2000;
   limits.request_headers_timeout = 1000;
   app *a = app_new(NULL, &limits);
+  a->on_request = app_answer_target;
   client *idle = client_open(a), *half = client_open(a), *later = client_open(a);
+  client_get(idle, "/");
+  client_expect(idle, 200, NULL);
   client_text(half, "GET / HTTP/1.1\r\nHo");
   app_quiet(a);
   stop(a, 10000);

@@ -93,8 +93,16 @@ static int has_half_open(int netlink, uint8_t family, uint16_t port) {
   }
 }
 
+/* Whether others listen on the port too, or may: their clients cannot be told from ours. */
+static int shares_port(int fd) {
+  int shares = 0;
+  socklen_t size = sizeof shares;
+  return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shares, &size) == 0 && shares;
+}
+
 int wh_listening_arriving(const wh_listening *listening) {
   if (listening->count == 0 || listening->unix_socket) return 0;
+  if (shares_port(listening->fds[0])) return -1;
   int result = 0;
   for (size_t i = 0; i < listening->count && result == 0; i++) {
     const wh_address *bound = &listening->bound[i];

@@ -25,8 +25,8 @@ void wh_listening_refuse(wh_listening *listening);
 
 /*
  * Whether clients are on the way: they may believe that they are connected, and cannot be accepted
- * yet. 0 or 1; -1 where the system does not tell (no sock_diag, or not Linux). Others that share the
- * port (SO_REUSEPORT) are counted as well. Takes a millisecond or less.
+ * yet. 0 or 1; -1 where that cannot be told: no sock_diag, not Linux, or a port that others may share
+ * (SO_REUSEPORT). Takes some milliseconds at most.
  */
 int wh_listening_arriving(const wh_listening *listening);
 
