@@ -127,7 +127,7 @@ for (const name of values.servers.split(',')) {
         String(results.reduce((sum, r) => sum + r.wrong, 0)),
         `${Math.round(median(results.map((r) => r.ms)))} ms`,
       ]);
-      if (!values.markdown) console.log(rows.at(-1).join('\t'));
+      console.error(rows.at(-1).join('\t'));
     }
   }
 }

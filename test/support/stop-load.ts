@@ -79,6 +79,10 @@ export class StopLoad {
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code === 'ECONNREFUSED' || code === 'ENOENT') return undefined;
+        if (code === 'ECONNRESET') {
+          this.counts.lostOnFresh++; // let in, and thrown out
+          continue;
+        }
         if (code !== 'EAGAIN') throw error; // the backlog of a Unix socket is full
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
