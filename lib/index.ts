@@ -5,7 +5,7 @@ export { serve } from './hosting/serve.js';
 export type { RunningServer, ServeOptions } from './hosting/serve.js';
 export { WebApplication } from './hosting/web-application.js';
 export type { WebApplicationBuilder, WebApplicationOptions } from './hosting/web-application.js';
-export type { ApplicationLifetime } from './hosting/application-lifetime.js';
+export type { ApplicationLifetime, Readiness } from './hosting/application-lifetime.js';
 export type { ServerFactory } from './hosting/default-server.js';
 export type { HostEnvironment } from './hosting/host-environment.js';
 export type { Middleware, Next } from './hosting/pipeline.js';
@@ -24,12 +24,14 @@ export type {
   RefusalHook,
   ServerLimits,
   ServerOptions,
+  ShutdownOptions,
   TcpEndpoint,
   UnixEndpoint,
   UrlEndpoint,
 } from './server/options.js';
 export { createApplication } from './server/server.js';
 export { withTimeout } from './server/with-timeout.js';
+export type { StoppingHook } from './server/stopping-hooks.js';
 export type {
   ApplicationOptions,
   ErrorListener,

@@ -3,6 +3,7 @@ import { ServerAddressesFeature } from '../features/server-features.js';
 import { WindhoverError, invalidArgument } from '../http/errors.js';
 import type { ErrorListener, Server } from '../server/server.js';
 import { createApplication } from '../server/server.js';
+import { SHUTDOWN_TIMEOUT, TIMER_MAX } from '../server/windhover/shutdown-options.js';
 import { chooseEndpoints } from './addresses.js';
 import type { ApplicationLifetime } from './application-lifetime.js';
 import { LifetimeController } from './application-lifetime.js';
@@ -13,12 +14,6 @@ import { resolveEnvironment } from './host-environment.js';
 import { PipelineBuilder } from './pipeline-builder.js';
 import { ServerConfiguration } from './server-configuration.js';
 import { onStopSignals } from './stop-signals.js';
-
-/** How long a stop waits for running requests unless told otherwise (ms). Source: .NET's HostOptions. */
-const SHUTDOWN_TIMEOUT = 30_000;
-
-/** The longest delay that a timer takes (ms). */
-const TIMER_MAX = 2_147_483_647;
 
 /** What an application is begun with. */
 export interface WebApplicationOptions {
@@ -38,8 +33,6 @@ export class WebApplicationBuilder {
   readonly server = new ServerConfiguration();
   /** The URLs to listen on; the application's `urls` begin with them. */
   readonly urls = new Set<string>();
-  /** How long a stop waits for running requests before it aborts them (ms). Default 30,000. */
-  shutdownTimeout = SHUTDOWN_TIMEOUT;
   /** Hears of every failure of a handler but bad requests. Default: console.error. */
   onError: ErrorListener | undefined = undefined;
   /** Whether `run` keeps silent about where it listens. Default false. */
@@ -70,6 +63,19 @@ export class WebApplicationBuilder {
     }
     this.chosenServer = server;
     return this;
+  }
+
+  /**
+   * How long a stop waits for running requests before it aborts them (ms). Default 30,000. Another name
+   * for `server.shutdown.timeout`, which holds for every server.
+   */
+  get shutdownTimeout(): number {
+    const { timeout } = this.server.shutdown;
+    return timeout === undefined ? SHUTDOWN_TIMEOUT : (timeout ?? Infinity);
+  }
+
+  set shutdownTimeout(timeout: number) {
+    this.server.shutdown.timeout = timeout;
   }
 
   /** Makes the application. What is set on the builder afterwards has no effect, but on `server`. */
@@ -175,10 +181,13 @@ export class WebApplication extends PipelineBuilder {
   }
 
   /**
-   * Stops: no new requests, then the running ones end, for at most the builder's `shutdownTimeout`, then
-   * they are aborted. Does nothing before the start; later calls wait for the first.
+   * Stops: `lifetime.stopping` aborts and the hooks of `lifetime.onStopping` run, while everything is
+   * served as before; then there are no new connections, and the running requests end, for at most the
+   * builder's `shutdownTimeout`, then they are aborted. Does nothing before the start; later calls wait
+   * for the first.
    *
-   * @param signal - Ends the wait for running requests when it aborts.
+   * @param signal - Ends all waiting when it aborts.
+   * @returns Rejects, once all is over, with what a hook or the server's stop failed with.
    */
   stop(signal?: AbortSignal): Promise<void> {
     if (this.startPromise === undefined) return Promise.resolve();
@@ -197,13 +206,15 @@ export class WebApplication extends PipelineBuilder {
 
   /**
    * Starts, waits for SIGINT, SIGTERM, SIGQUIT or `lifetime.stopApplication()`, and stops. A second
-   * signal ends the wait for running requests.
+   * signal ends the process at once, with status 128 and the signal's number (143 for SIGTERM).
+   *
+   * @returns Rejects where the start or the stop fails: left alone, that ends the process with status 1.
    */
   async run(): Promise<void> {
     // A server of one's own may hold nothing open.
     const awake = setInterval(() => undefined, TIMER_MAX);
-    const forget = onStopSignals((count) => {
-      if (count > 1) this.force.abort();
+    const forget = onStopSignals((count, exitCode) => {
+      if (count > 1) process.exit(exitCode);
       this.life.stopApplication();
     });
     try {
@@ -253,23 +264,35 @@ export class WebApplication extends PipelineBuilder {
 
   private async end(start: Promise<void>): Promise<void> {
     this.life.reached('stopping');
+    const hooks = this.life.hooks.run();
     const started = await start.then(
       () => true,
       () => false,
     );
+    const { preStopDelay = 0 } = this.settings.server.shutdown;
     const timer = setTimeout(
       () => {
         this.force.abort();
       },
-      Math.min(this.settings.shutdownTimeout, TIMER_MAX),
+      Math.min(preStopDelay + this.settings.shutdownTimeout, TIMER_MAX),
     );
     timer.unref();
     try {
-      if (started) await this.server.stop(this.force.signal);
+      if (started) await this.stopServer(this.server, hooks);
     } finally {
       clearTimeout(timer);
       this.life.reached('stopped');
     }
+    this.life.hooks.throwFailures();
+  }
+
+  private async stopServer(server: Server, hooks: Promise<unknown>): Promise<void> {
+    if (this.life.hooks.size > 0) {
+      // A server with such a phase counts its own delay meanwhile.
+      if (server.onStopping === undefined) await Promise.race([hooks, aborted(this.force.signal)]);
+      else server.onStopping(() => hooks.then(() => undefined));
+    }
+    await server.stop(this.force.signal);
   }
 
   private tellStatus(): void {

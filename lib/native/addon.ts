@@ -45,7 +45,7 @@ export interface LaneHandlers {
   onBatch(first: number, count: number): void;
   /** Slab `number` stands in this memory from now on; in none where it is `undefined`. */
   onSlab(number: number, memory: ArrayBuffer | undefined, slotSize: number): void;
-  /** After `stop`: no connection is left. */
+  /** After `stop`: no listener and no connection is left. */
   onDrained(): void;
 }
 
@@ -86,7 +86,8 @@ export interface Lane {
   /** [remote address, remote port, local address, local port]; null once the client is gone. */
   addresses(slot: number, generation: number): [string, number, string, number] | null;
   stopListening(): void;
-  stop(): void;
+  /** Ends connections with their next answer, idle ones after so many milliseconds. */
+  stop(window: number): void;
   abort(): void;
   close(): void;
   keepAlive(on: boolean): void;

@@ -20,7 +20,7 @@ const PLACES = (1 << SlabLayout.SHIFT) - 1;
 export interface RequestHandler {
   /** A request is in the slot. What is still running when this returns is `slot.running`. */
   onRequest(slot: Slot): void;
-  /** After `stop`: no connection is left. */
+  /** After `stop`: no listener and no connection is left. */
   onDrained(): void;
 }
 
@@ -101,10 +101,12 @@ export class NativeServer implements SlotHost {
     return this.isStopping;
   }
 
-  /** Idle connections end, others after the answer that is due; upgraded ones are told. */
-  stop(): void {
+  /**
+   * Connections end with their next answer, or after `window` ms without one; upgraded ones are told.
+   */
+  stop(window: number): void {
     this.isStopping = true;
-    this.lane.stop();
+    this.lane.stop(window);
     for (const slots of this.slabs) for (const slot of slots) slot.running?.onStopping();
   }
 

@@ -117,6 +117,25 @@ export interface RefusalAnswer {
  */
 export type RefusalHook = (refusal: Refusal) => RefusalAnswer | undefined;
 
+/** How a stop goes. `preStopDelay + timeout` and a second is the longest that it takes. */
+export interface ShutdownOptions {
+  /**
+   * How long everything is served as before after the stop has begun (ms): for load balancers that need a
+   * while to see that the server is not ready any more. Default 0.
+   */
+  preStopDelay?: number;
+  /**
+   * How long, after new connections are refused, a connection without a running request waits for the
+   * next one, which is answered with `Connection: close` (ms). Default 500.
+   */
+  drainWindow?: number;
+  /**
+   * How long running requests have, counted from the end of `preStopDelay` (ms); then their connections
+   * are reset. `null` means for ever. Default 30,000. Source: .NET's HostOptions.ShutdownTimeout.
+   */
+  timeout?: number | null;
+}
+
 /** What a WindhoverServer is made from. Source: Kestrel's KestrelServerOptions. */
 export interface ServerOptions {
   /** Where to listen. Default `http://localhost:5000`. */
@@ -128,6 +147,8 @@ export interface ServerOptions {
    * may be noise to an attacker), a line of text, a problem document (RFC 9457), or what a hook makes.
    */
   refusals?: 'empty' | 'text' | 'problem' | RefusalHook;
+  /** How a stop goes. */
+  shutdown?: ShutdownOptions;
   /** Whether answers carry a `Server` field where the application sets none. Default true. */
   addServerHeader?: boolean;
   /**

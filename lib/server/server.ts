@@ -7,6 +7,7 @@ import { answerError } from '../http/error-response.js';
 import { invalidArgument, isBadHttpRequestError } from '../http/errors.js';
 import { HttpContext } from '../http/http-context.js';
 import { HttpRequestLifetimeFeature } from '../features/http-features.js';
+import type { StoppingHook } from './stopping-hooks.js';
 
 /** Accepts requests and gives each to an application as a collection of features. */
 export interface Server {
@@ -26,6 +27,11 @@ export interface Server {
    * @param signal - Ends the wait for running requests when it aborts; it may have aborted already.
    */
   stop(signal?: AbortSignal): Promise<void>;
+  /**
+   * Adds what the next `stop` runs first, and waits for, while it serves as before. A server that has no
+   * such phase leaves it out: its application then waits before it calls `stop`.
+   */
+  onStopping?(hook: StoppingHook): void;
 }
 
 /**

@@ -1,4 +1,5 @@
 /** The server on the native core. */
+import { setMaxListeners } from 'node:events';
 import { FeatureCollection } from '../features/feature-collection.js';
 import { ServerAddressesFeature } from '../features/server-features.js';
 import { invalidArgument, WindhoverError } from '../http/errors.js';
@@ -6,14 +7,16 @@ import { getAddon, type LaneOptions } from '../native/addon.js';
 import { NativeServer } from '../native/native-server.js';
 import type { EndpointOptions, ServerOptions } from './options.js';
 import type { HttpApplication, Server } from './server.js';
+import type { StoppingHook } from './stopping-hooks.js';
+import { StoppingHooks } from './stopping-hooks.js';
+import { GracefulStop } from './windhover/graceful-stop.js';
 import { toLaneEndpoint, toLaneOptions } from './windhover/native-options.js';
 import { RequestRunner } from './windhover/request-runner.js';
+import type { Shutdown } from './windhover/shutdown-options.js';
+import { toShutdown } from './windhover/shutdown-options.js';
 
 /** Where a server listens that was not told. Source: Kestrel. */
 const DEFAULT_URL = 'http://localhost:5000';
-
-/** How long stop() waits for running requests where its caller sets no limit (ms). Source: .NET's host. */
-const SHUTDOWN_TIMEOUT = 30_000;
 
 /** What a server has counted since its start, and what there is now. */
 export interface ServerMetrics {
@@ -51,12 +54,14 @@ export class WindhoverServer implements Server {
   private readonly options: LaneOptions;
   private readonly endpoints: readonly EndpointOptions[];
   private native: NativeServer | undefined;
-  private stopping: Promise<void> | undefined;
+  private readonly shutdown: Shutdown;
+  private readonly hooks = new StoppingHooks();
+  private readonly stopSignal = new AbortController();
+  private ending: GracefulStop | undefined;
+  private stopped: Promise<void> | undefined;
   private lastMetrics: ServerMetrics | undefined;
   private runner: RequestRunner<unknown> | undefined;
   private isReferenced = true;
-  /** Ends the wait of a stop for the requests that still run. */
-  private endWait: () => void = () => undefined;
 
   /**
    * @param options - What to listen on, and within which limits.
@@ -65,6 +70,8 @@ export class WindhoverServer implements Server {
   constructor(options: ServerOptions = {}) {
     this.options = toLaneOptions(options);
     getAddon().checkOptions(this.options);
+    this.shutdown = toShutdown(options.shutdown);
+    setMaxListeners(0, this.stopSignal.signal); // every stream may listen
     this.endpoints = [...(options.endpoints ?? [])];
     this.endpoints.forEach((endpoint, i) => {
       toLaneEndpoint(endpoint, `endpoints[${String(i)}]`);
@@ -87,7 +94,7 @@ export class WindhoverServer implements Server {
   async start<T>(application: HttpApplication<T>, signal?: AbortSignal): Promise<void> {
     requireApplication(application);
     requireSignal(signal);
-    if (this.native !== undefined || this.stopping !== undefined) {
+    if (this.native !== undefined || this.stopped !== undefined) {
       throw new WindhoverError('WH_ERR_SERVER_STARTED', 'A server can be started once');
     }
     signal?.throwIfAborted();
@@ -115,27 +122,55 @@ export class WindhoverServer implements Server {
   }
 
   /**
-   * Stops listening, ends idle connections, waits for the requests that run, and then ends what is left.
-   * Does nothing before the start.
+   * Whether the server wants requests: from the end of its start to the begin of its stop. What a
+   * readiness probe asks for.
+   */
+  get isReady(): boolean {
+    return this.native !== undefined && this.stopped === undefined;
+  }
+
+  /** Aborts when a stop begins, before anything is refused. */
+  get stopping(): AbortSignal {
+    return this.stopSignal.signal;
+  }
+
+  /**
+   * Adds what is done at the begin of a stop, see {@link StoppingHook}. All hooks run side by side, and
+   * beside `shutdown.preStopDelay`. A stop that has begun calls this one at once, and does not wait.
    *
-   * @param signal - Ends the wait; where the first call has none the wait ends after 30 seconds.
+   * @throws TypeError WH_ERR_INVALID_ARGUMENT where it is no function.
+   */
+  onStopping(hook: StoppingHook): void {
+    this.hooks.add(hook);
+  }
+
+  /**
+   * Stops, without losing a request that a client was let in with. In order: `isReady` is false,
+   * `stopping` aborts, hooks run and `shutdown.preStopDelay` passes, while everything is served as before.
+   * New connections are refused, those in the system's queue are served. Each connection ends with an
+   * answer that says `Connection: close`, or after `shutdown.drainWindow` without one. What still runs
+   * after `shutdown.timeout` is reset. Does nothing before the start.
+   *
+   * @param signal - Ends the wait at once; where the first call has one, `shutdown.timeout` does not hold.
    * @returns Settles when everything is closed. Calls after the first share its result, but their signals
-   * end the wait as well. Rejects with TypeError WH_ERR_INVALID_ARGUMENT where `signal` is none.
+   * end the wait as well. Rejects with TypeError WH_ERR_INVALID_ARGUMENT where `signal` is none; and, when
+   * all is closed, with what a hook failed with (an AggregateError of several).
    */
   async stop(signal?: AbortSignal): Promise<void> {
     requireSignal(signal);
-    if (this.native === undefined && this.stopping === undefined) return;
-    this.stopping ??= this.drain(signal === undefined);
+    if (this.native === undefined && this.stopped === undefined) return;
+    this.stopped ??= this.beginStop(signal === undefined);
     if (signal === undefined) {
-      await this.stopping;
+      await this.stopped;
       return;
     }
-    if (signal.aborted) this.endWait();
-    signal.addEventListener('abort', this.endWait);
+    const force = (): void => this.ending?.force();
+    if (signal.aborted) force();
+    signal.addEventListener('abort', force);
     try {
-      await this.stopping;
+      await this.stopped;
     } finally {
-      signal.removeEventListener('abort', this.endWait);
+      signal.removeEventListener('abort', force);
     }
   }
 
@@ -160,24 +195,29 @@ export class WindhoverServer implements Server {
     return this;
   }
 
-  private async drain(hasLimit: boolean): Promise<void> {
+  private beginStop(hasLimit: boolean): Promise<void> {
     const { native, runner } = this;
-    if (native === undefined || runner === undefined) return;
-    const waitEnded = new Promise<void>((resolve) => {
-      this.endWait = resolve;
+    if (native === undefined || runner === undefined) return Promise.resolve();
+    const ending = new GracefulStop(native, runner, this.shutdown, this.hooks);
+    this.ending = ending;
+    // Whoever hears of it may ask for a stop as well: that has to find this one.
+    let begin: () => void = () => undefined;
+    this.stopped = new Promise<void>((resolve, reject) => {
+      begin = () => {
+        this.end(native, ending.run(hasLimit)).then(resolve, reject);
+      };
     });
-    native.stopListening();
-    const drained = new Promise<void>((resolve) => {
-      runner.onDrained = resolve;
-    });
-    native.stop();
-    const timer = hasLimit ? setTimeout(this.endWait, SHUTDOWN_TIMEOUT) : undefined;
-    await Promise.race([drained.then(() => runner.whenIdle()), waitEnded]);
-    clearTimeout(timer);
-    native.abort();
+    this.stopSignal.abort();
+    begin();
+    return this.stopped;
+  }
+
+  private async end(native: NativeServer, drained: Promise<void>): Promise<void> {
+    await drained;
     this.lastMetrics = this.metrics();
     native.close();
     this.native = undefined;
+    this.hooks.throwFailures();
   }
 }
 

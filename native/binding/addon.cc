@@ -242,15 +242,17 @@ napi_value Metrics(napi_env env, napi_callback_info info) {
 
 napi_value StopListening(napi_env env, napi_callback_info info) {
   Call call(env, info);
-  if (call.Open()) wh_server_stop_listening(call.lane->server);
+  if (!call.Open()) return nullptr;
+  wh_server_stop_listening(call.lane->server);
+  call.lane->driver.Schedule(0);
   return nullptr;
 }
 
-// stop(): no new requests on idle connections; onDrained is called once no connection is left.
+// stop(window): see wh_server_stop; onDrained is called once no listener and no connection is left.
 napi_value Stop(napi_env env, napi_callback_info info) {
   Call call(env, info);
   if (!call.Open()) return nullptr;
-  wh_server_stop(call.lane->server);
+  wh_server_stop(call.lane->server, call.Unsigned(0));
   call.lane->watch_drained = true;
   call.lane->driver.Schedule(0);
   return nullptr;

@@ -154,7 +154,9 @@ void Lane::AfterTurn() {
   if (depth > 1 || closing || server == nullptr) return;
   driver.Schedule(wh_server_timeout(server));
   if (!freed_slabs.empty()) ForgetSlabs();
-  if (!watch_drained || wh_server_connections(server) > 0) return;
+  if (!watch_drained || wh_server_connections(server) > 0 || wh_server_is_listening(server)) {
+    return;
+  }
   watch_drained = false;
   napi_value function, self;
   if (napi_get_reference_value(env, on_drained, &function) != napi_ok ||

@@ -88,10 +88,20 @@ void wh_server_commit(wh_server *server);
 /* As wh_server_commit, and dispatches what comes of it: for a host that is not within dispatch. */
 void wh_server_flush(wh_server *server);
 
-/* Closes the listeners: no new connections. Idempotent. */
+/*
+ * No new connections; those that the system has taken for us, or is about to, are accepted still. The
+ * listeners are closed when nobody is left, mostly before this returns (it takes a millisecond or
+ * two), at the latest 1.25 s later. Idempotent.
+ */
 void wh_server_stop_listening(wh_server *server);
-/* Closes idle connections, and the others after the answer that they wait for. Idempotent. */
-void wh_server_stop(wh_server *server);
+/* Whether a listener is open. */
+int wh_server_is_listening(const wh_server *server);
+/*
+ * Ends connections with the next answer: it says Connection: close. After window_ms those that are
+ * idle end without, half a head is answered 408, and nothing new is read of those that are busy.
+ * Idempotent.
+ */
+void wh_server_stop(wh_server *server, uint32_t window_ms);
 /* Connections that are open. */
 size_t wh_server_connections(const wh_server *server);
 /* Resets every connection. */

@@ -272,7 +272,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) {
   });
 }
 
-test('a second signal ends the wait for a request that never ends', async (t) => {
+test('a second signal ends the process at once', async (t) => {
   const { child, port, next } = await run(t);
   const client = await RawClient.connect(port);
   void client.write('GET /forever HTTP/1.1\r\nHost: h\r\n\r\n');
@@ -281,9 +281,32 @@ test('a second signal ends the wait for a request that never ends', async (t) =>
   child.process.kill('SIGTERM');
   t.is(await next(), 'stopping');
   child.process.kill('SIGTERM');
-  const { code, output } = await child.whenEnded();
-  t.is(code, 0);
-  t.deepEqual(output, ['stopped', 'ran']);
-  t.is(await client.closed, 'reset');
+  const { code, signal, output } = await child.whenEnded();
+  t.deepEqual({ code, signal, output }, { code: 143, signal: null, output: [] });
+  await client.closed;
   client.destroy();
+});
+
+test('run() waits for hooks, and serves meanwhile; the process fails where a hook fails', async (t) => {
+  for (const [mode, code, word] of [
+    ['waits', 0, ''],
+    ['fails', 1, 'no registry'],
+  ] as const) {
+    const child = startChild(t, 'hosting/children/hooks.js', { args: [mode] });
+    const port = Number(/:(\d+)$/.exec(await within(child.line(), 'the address'))?.[1]);
+    child.process.kill('SIGTERM');
+    t.is(await within(child.line(), 'the hook'), 'hook begins');
+    const client = await RawClient.connect(port);
+    const answer = await client.request('GET /ready HTTP/1.1\r\nHost: h\r\n\r\n');
+    t.is(answer.status, 503);
+    t.false(answer.headers.has('connection'));
+    child.process.stdin?.end('go on\n');
+    const last = await client.request('GET /ready HTTP/1.1\r\nHost: h\r\n\r\n');
+    t.is(last.status, 503);
+    const end = await child.whenEnded();
+    t.is(end.code, code, end.errors);
+    t.true(end.errors.includes(word));
+    t.deepEqual(end.output, code === 0 ? ['stopped', 'ran'] : ['stopped']);
+    client.destroy();
+  }
 });

@@ -7,6 +7,7 @@ import type { ServerOptions } from '../../lib/server/options.js';
 import { coded } from '../support/errors.js';
 import { startApplication } from '../support/memory-application.js';
 import { MemoryServer } from '../support/memory-server.js';
+import { deferred } from '../support/until.js';
 
 test('serves on a server with the three required features', async (t) => {
   const { request } = await startApplication((app) => {
@@ -62,6 +63,7 @@ test('a function that makes the server gets all the options, with the URLs as en
       addServerHeader: false,
       busyPoll: 50,
       refusals: 'empty',
+      shutdown: {},
     },
   ]);
 });
@@ -219,19 +221,88 @@ test.serial('run waits for a signal, then stops', async (t) => {
   }
 });
 
-test.serial('a second signal ends the wait for running requests', async (t) => {
+test('tells how far it has got', async (t) => {
   const server = new MemoryServer();
-  server.drained = new Promise(() => undefined);
-  const builder = WebApplication.createBuilder().useServer(server);
-  builder.suppressStatusMessages = true;
-  const app = builder.build();
-  const started = once(app.lifetime.started, 'abort');
-  const running = app.run();
-  await started;
-  process.emit('SIGTERM');
-  process.emit('SIGTERM');
-  await running;
+  let drained: () => void = () => undefined;
+  server.drained = new Promise((resolve) => (drained = resolve));
+  const app = WebApplication.createBuilder().useServer(server).build();
+  const { lifetime } = app;
+  t.is(lifetime.readiness, 'starting');
+  t.false(lifetime.isReady);
+  await app.start();
+  t.is(lifetime.readiness, 'ready');
+  t.true(lifetime.isReady);
+  const stopped = app.stop();
+  t.is(lifetime.readiness, 'stopping');
+  t.false(lifetime.isReady);
+  drained();
+  await stopped;
+  t.is(lifetime.readiness, 'stopped');
+});
+
+test('hooks run when the stop begins, and any server is stopped after them', async (t) => {
+  const { app, server } = await startApplication(() => undefined);
+  const { lifetime } = app;
+  const gates = [deferred(), deferred()];
+  const seen: string[] = [];
+  gates.forEach(({ promise }, i) => {
+    lifetime.onStopping(async () => {
+      seen.push(`${String(i)} ${lifetime.readiness} ${String(lifetime.stopping.aborted)}`);
+      await promise;
+    });
+  });
+  const stopped = app.stop();
+  t.deepEqual(seen, ['0 stopping true', '1 stopping true']);
+  gates[0].resolve();
+  await new Promise(setImmediate);
+  t.is(server.calls.stop, 0);
+  gates[1].resolve();
+  await stopped;
+  t.is(server.calls.stop, 1);
+  t.is(seen.length, 2);
+  // Too late to be waited for.
+  lifetime.onStopping(() => void seen.push('late'));
+  t.is(seen.length, 3);
+  t.throws(() => lifetime.onStopping(1 as never), coded('WH_ERR_INVALID_ARGUMENT', TypeError));
+});
+
+test('a hook that fails fails the stop, in the end', async (t) => {
+  for (const failures of [1, 2]) {
+    const { app, server } = await startApplication(() => undefined);
+    const errors = [new Error('first'), new Error('second')].slice(0, failures);
+    for (const error of errors) {
+      app.lifetime.onStopping(() => {
+        throw error;
+      });
+    }
+    const failure = await t.throwsAsync(app.stop());
+    if (failures === 1) t.is(failure, errors[0]);
+    else t.deepEqual((failure as AggregateError).errors, errors);
+    t.is(server.calls.stop, 1);
+    t.is(app.lifetime.readiness, 'stopped');
+  }
+});
+
+test('a hook that never ends is waited for no longer than the shutdown timeout', async (t) => {
+  const { app, server } = await startApplication(
+    () => undefined,
+    (builder) => (builder.shutdownTimeout = 1),
+  );
+  app.lifetime.onStopping(() => new Promise(() => undefined));
+  const awake = setInterval(() => undefined, 1_000);
+  await app.stop();
+  clearInterval(awake);
+  t.is(server.calls.stop, 1);
   t.true(server.stopSignal?.aborted);
+});
+
+test('the shutdown timeout has two names', (t) => {
+  const builder = WebApplication.createBuilder();
+  t.is(builder.shutdownTimeout, 30_000);
+  builder.shutdownTimeout = 5;
+  t.is(builder.server.shutdown.timeout, 5);
+  builder.server.shutdown.timeout = null;
+  t.is(builder.shutdownTimeout, Infinity);
 });
 
 test.serial('run ends with stopApplication, and fails where the start fails', async (t) => {

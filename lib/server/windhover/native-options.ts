@@ -28,6 +28,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
   'limits',
   'addServerHeader',
   'refusals',
+  'shutdown',
   'busyPoll',
 ]);
 

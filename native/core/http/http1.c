@@ -226,9 +226,13 @@ void wh_http1_body_timeout(wh_http1 *session) { wh_http1_refuse(session, WH_REFU
 
 void wh_http1_stop(wh_http1 *session) {
   if (session->over) return;
-  session->keep_alive = 0; /* the last answer that is due says close: see put_head */
   if (wh_http1_phase_of(session) == WH_HTTP1_IDLE) {
     session->over = 1;
-    session->service->transport->finish(session->connection, 0);
+    session->service->transport->finish(session->connection, 1);
+  } else if (session->last != NULL && session->parsing == NULL && session->rest_length == 0 &&
+             (session->state == STATE_LINE || session->state == STATE_WAIT)) {
+    /* All that came is parsed. Else this is asked again when it is. */
+    session->last->close = 1;
+    session->state = STATE_CLOSED;
   }
 }

@@ -54,7 +54,10 @@ void wh_http1_room(wh_http1 *session);
 void wh_http1_body_timeout(wh_http1 *session);
 /* The headers did not come in time: 408. */
 void wh_http1_head_timeout(wh_http1 *session);
-/* The server stops: closes if idle, else after the answer that is due. */
+/*
+ * The server has stopped, and its drain window is over: closes if idle, else after the last answer to
+ * what was received. To be called again after bytes came and answers went.
+ */
 void wh_http1_stop(wh_http1 *session);
 
 /* The connection that it was opened for. */

@@ -126,6 +126,16 @@ static int is_last(const wh_http1 *session, const wh_exchange *exchange) {
          session->refusal == 0;
 }
 
+/* Whether the connection ends with it, because its client or the server is about to go. */
+static int ends_here(const wh_http1 *session, const wh_exchange *exchange) {
+  if (!is_last(session, exchange)) return 0;
+  if (session->eof) return 1;
+  /* A request that has begun to arrive is answered too, and that answer is the last. */
+  if (session->parsing != NULL && session->parsing != exchange) return 0;
+  return session->service->stopping == WH_STOPPING_LATE ||
+         !session->service->transport->has_more(session->connection);
+}
+
 uint8_t *wh_http1_put_head(uint8_t *out, wh_http1 *session, wh_exchange *exchange,
                            const wh_answer *answer, wh_framing how, uint64_t content_length) {
   const uint8_t *head = answer->head;
@@ -144,7 +154,7 @@ uint8_t *wh_http1_put_head(uint8_t *out, wh_http1 *session, wh_exchange *exchang
   /* Without 100 Continue, whether the body comes is anybody's guess: what follows cannot be told. */
   if (answer->flags & WH_COMMAND_FLAG_CLOSE || exchange->continue_due || how == WH_FRAMING_CLOSE ||
       leaves_body(session, exchange) ||
-      ((session->service->stopping || session->eof) && is_last(session, exchange))) {
+      ((session->service->stopping || session->eof) && ends_here(session, exchange))) {
     exchange->close = 1;
   }
   if (exchange->close)
@@ -491,7 +501,8 @@ void wh_http1_end_connection(wh_http1 *session) {
                session->parsing != NULL;
   session->over = 1;
   session->state = STATE_CLOSED;
-  service->transport->finish(session->connection, unread);
+  /* While the server stops, a client may have sent on before it could know. */
+  service->transport->finish(session->connection, unread || service->stopping);
 }
 
 void wh_http1_answered(wh_http1 *session, wh_exchange *exchange) {

@@ -346,7 +346,7 @@ static void finish_head(wh_http1 *session, const wh_cached_head *cached) {
   int keep_alive = exchange->minor_version ? !(facts.connection & WH_CONNECTION_CLOSE)
                                            : (facts.connection & WH_CONNECTION_KEEP_ALIVE) &&
                                                  !(facts.connection & WH_CONNECTION_CLOSE);
-  session->keep_alive = keep_alive && !session->service->stopping;
+  session->keep_alive = keep_alive != 0;
   exchange->close = !session->keep_alive;
   exchange->continue_due = facts.expect_continue && (facts.flags & WH_REQUEST_FLAG_HAS_BODY);
   unsigned flags = facts.flags | (session->keep_alive ? WH_REQUEST_FLAG_KEEP_ALIVE : 0U) |

@@ -19,6 +19,8 @@ typedef struct wh_transport {
   void (*append)(void *connection, const void *data, size_t length);
   void (*append_pinned)(void *connection, uint32_t id, size_t length);
   void (*notify_room)(void *connection); /* wh_http1_room is called once there is room */
+  /* Whether the client has sent bytes that nobody has read yet. Asks the system: not for every day. */
+  int (*has_more)(const void *connection);
   int (*is_full)(
       const void *connection); /* so much waits for the client that no more should come */
   void (*hold)(void *connection, int on); /* more answers are expected in this turn */
@@ -59,6 +61,10 @@ typedef struct wh_http_limits {
   uint64_t upgraded;           /* UINT64_MAX = none: maxConcurrentUpgradedConnections */
 } wh_http_limits;
 
+/* While the server stops. */
+#define WH_STOPPING_WINDOW 1 /* what comes, and has begun to come, is served */
+#define WH_STOPPING_LATE 2   /* only what has come is */
+
 #define WH_DATE_BLOCK_SIZE 128
 
 /* Four buckets for each power of two of microseconds, from 1 µs to about a minute. */
@@ -78,7 +84,7 @@ typedef struct wh_http_service {
   size_t date_length, date_block_length;
   int64_t date_second;
   const char *server_name; /* value of Server; NULL = no such field */
-  uint8_t stopping;        /* answers say Connection: close */
+  uint8_t stopping;        /* 0 or WH_STOPPING_...: the last answer that is due says close */
   wh_http1_shared *http1;  /* what HTTP/1 sessions start from */
   wh_http1 *free_http1;    /* sessions that wait for a connection with something to do */
   size_t free_http1_count;

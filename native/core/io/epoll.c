@@ -234,6 +234,12 @@ int wh_stream_try_read(wh_stream *stream) {
   return read_once(stream) != READ_NOTHING;
 }
 
+size_t wh_stream_waiting(const wh_stream *stream) {
+  int waiting = 0;
+  if (stream->handle.fd < 0 || ioctl(stream->handle.fd, FIONREAD, &waiting) != 0) return 0;
+  return waiting > 0 ? (size_t)waiting : 0;
+}
+
 static ssize_t written(ssize_t length) {
   if (length >= 0) return length;
   return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : WH_ERR_CLOSED;
@@ -325,7 +331,7 @@ void wh_listener_close(wh_listener *listener) {
   listener->handle.fd = -1;
 }
 
-static void accept_some(wh_listener *listener) {
+int wh_listener_take(wh_listener *listener) {
   for (int i = 0; i < ACCEPTS_PER_TURN && listener->handle.fd >= 0; i++) {
     struct sockaddr_storage peer;
     socklen_t length = sizeof peer;
@@ -333,19 +339,21 @@ static void accept_some(wh_listener *listener) {
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       listener->on_accept(listener, fd, (struct sockaddr *)&peer, length);
-      if (listener->loop->paused) return;
+      if (listener->loop->paused) return 1;
       continue;
     }
     if (errno == EINTR || errno == ECONNABORTED) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+    /* EINVAL: a Unix socket that was told to take nobody any more, and nobody is left. */
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINVAL) return 0;
     /* EMFILE, ENFILE, ENOBUFS, ENOMEM: the connection stays in the queue and the listener stays
        readable, so go on at once would mean to spin. */
     int system_error = errno;
     set_interest(listener->loop, &listener->handle, 0);
     wh_timer_set(&listener->loop->timers, &listener->retry, listener->loop->now + ACCEPT_RETRY_MS);
     if (listener->on_refused != NULL) listener->on_refused(listener, system_error);
-    return;
+    return WH_ERR_SYSTEM;
   }
+  return 1;
 }
 
 /* --- the turn --- */
@@ -380,7 +388,7 @@ static void serve(wh_loop *loop, const struct epoll_event *event) {
       stream->events->on_broken(stream, WH_ERR_CLOSED);
     }
   } else if (handle->kind == KIND_LISTENER) {
-    accept_some((wh_listener *)handle);
+    wh_listener_take((wh_listener *)handle);
   } else {
     uint64_t count;
     ssize_t length = read(loop->wake.fd, &count, sizeof count);

@@ -127,6 +127,8 @@ int wh_stream_want(wh_stream *stream, unsigned interest);
  * often there already. Calls on_read as a poll would. 1 if something came, 0 if not.
  */
 int wh_stream_try_read(wh_stream *stream);
+/* Bytes that the system holds for us, unread. */
+size_t wh_stream_waiting(const wh_stream *stream);
 /* Bytes taken by the system (0 if it has no room), or WH_ERR_CLOSED. */
 ssize_t wh_stream_write(wh_stream *stream, const void *data, size_t length);
 ssize_t wh_stream_writev(wh_stream *stream, const struct iovec *parts, int count);
@@ -148,5 +150,10 @@ void wh_stream_close(wh_stream *stream, int reset);
 int wh_listener_open(wh_listener *listener, wh_loop *loop, int fd);
 /* Stops accepting. The descriptor is not closed. */
 void wh_listener_close(wh_listener *listener);
+/*
+ * Accepts now, without being told to, at most as many as one turn takes. 1: more may wait; 0: nobody
+ * does; WH_ERR_SYSTEM: the process is out of descriptors or memory, and somebody may wait.
+ */
+int wh_listener_take(wh_listener *listener);
 
 #endif

@@ -25,14 +25,15 @@ static void on_timer(wh_timer *timer) {
   if (connection->closed) return;
   wh_server_freshen(wh_server_of(connection));
   switch ((wh_http1_phase)connection->owner_phase) {
-  case WH_HTTP1_IDLE: wh_connection_finish(connection, 0); break;
+  case WH_HTTP1_IDLE: wh_server_end_idle(wh_server_of(connection), connection); break;
   case WH_HTTP1_HEAD:
     if (session != NULL) wh_http1_head_timeout(session);
     break;
   case WH_HTTP1_DRAIN:
   case WH_HTTP1_LEAVING: wh_connection_close(connection, 1); break;
   case WH_HTTP1_OVER:
-    if (connection->lingering) wh_connection_close(connection, 1);
+    /* A server that stops has waited less for the client; what is unsent goes on without us. */
+    if (connection->lingering) wh_connection_close(connection, !wh_server_of(connection)->stopping);
     break; /* else it is still sending, which may take its time */
   case WH_HTTP1_BODY:
   case WH_HTTP1_BUSY: break;
@@ -58,7 +59,9 @@ static void set_phase(wh_server *server, wh_connection *connection, wh_http1_pha
   int64_t timeout = WH_UNLIMITED;
   switch (phase) {
   case WH_HTTP1_IDLE: timeout = server->limits.keep_alive_timeout; break;
-  case WH_HTTP1_HEAD: timeout = server->limits.request_headers_timeout; break;
+  case WH_HTTP1_HEAD:
+    timeout = wh_server_stop_limit(server, server->limits.request_headers_timeout);
+    break;
   case WH_HTTP1_DRAIN: timeout = server->limits.request_body_drain_timeout; break;
   case WH_HTTP1_LEAVING: timeout = LEAVE_MS; break;
   /* Here the timer is left as it is: when it comes, on_timer looks at the phase. To take it off its
@@ -94,7 +97,9 @@ static void update(wh_server *server, wh_connection *connection) {
     if (connection->pace != NULL) wh_pace_answered(connection);
     connection->session = NULL;
     wh_http1_close(session);
-    if (server->stopping) wh_connection_finish(connection, 0);
+    if (server->stopping == WH_STOPPING_LATE) wh_server_end_idle(server, connection);
+  } else if (server->stopping == WH_STOPPING_LATE) {
+    wh_http1_stop(session);
   }
 }
 
@@ -167,8 +172,8 @@ static void on_room(wh_connection *connection) {
 }
 
 static void on_lingering(wh_connection *connection) {
-  start_timer(wh_server_of(connection), connection,
-              wh_server_of(connection)->limits.linger_timeout);
+  wh_server *server = wh_server_of(connection);
+  start_timer(server, connection, wh_server_linger_limit(server));
 }
 
 /*
@@ -177,7 +182,7 @@ static void on_lingering(wh_connection *connection) {
  * it. It ends as soon as connections live longer, or come seldom.
  */
 static void set_deferred(wh_server *server, int on) {
-  if (server->churn.deferred == on) return;
+  if (server->churn.deferred == on || server->listening_stopped) return;
   server->churn.deferred = on;
   for (wh_server_endpoint *e = server->endpoints; e != NULL; e = e->next) {
     wh_listening_defer(&e->listening, on);
@@ -246,7 +251,8 @@ void wh_server_accepted(wh_listener *listener, int fd, const struct sockaddr *pe
   int64_t silence = server->limits.keep_alive_timeout < server->limits.request_headers_timeout
                         ? server->limits.keep_alive_timeout
                         : server->limits.request_headers_timeout;
-  start_timer(server, connection, silence);
+  start_timer(server, connection, wh_server_stop_limit(server, silence));
+  if (server->listening_stopped) return; /* perhaps not called from the loop: nothing is read now */
   /*
    * Where a client connects for each request, its first bytes are often here already, and to read
    * them now saves telling the system to watch the connection. Where clients stay, it would be a
@@ -276,6 +282,9 @@ static void transport_append_pinned(void *connection, uint32_t id, size_t length
   wh_connection_append_pinned(connection, id, length);
 }
 static void transport_notify_room(void *connection) { wh_connection_notify_room(connection); }
+static int transport_has_more(const void *connection) {
+  return wh_stream_waiting(&((const wh_connection *)connection)->stream) > 0;
+}
 static int transport_is_full(const void *connection) {
   return ((const wh_connection *)connection)->queued >= WH_QUEUE_HIGH;
 }
@@ -307,6 +316,7 @@ const wh_transport wh_server_transport = {
     .append = transport_append,
     .append_pinned = transport_append_pinned,
     .notify_room = transport_notify_room,
+    .has_more = transport_has_more,
     .is_full = transport_is_full,
     .hold = transport_hold,
     .read = transport_read,

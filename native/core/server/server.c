@@ -92,7 +92,7 @@ void wh_server_destroy(wh_server *server) {
   if (server == NULL) return;
   server->destroying = 1;
   if (server->loop != NULL) {
-    wh_server_stop_listening(server);
+    wh_server_close_listeners(server);
     wh_server_abort(server);
   }
   while (server->endpoints != NULL) {
@@ -148,35 +148,6 @@ size_t wh_server_url(const wh_server *server, size_t index, char *out, size_t si
     }
   }
   return 0;
-}
-
-void wh_server_stop_listening(wh_server *server) {
-  server->listening_stopped = 1;
-  for (wh_server_endpoint *e = server->endpoints; e != NULL; e = e->next) {
-    for (size_t i = 0; i < e->listening.count; i++) wh_listener_close(&e->listeners[i]);
-    wh_listening_close(&e->listening);
-  }
-}
-
-void wh_server_stop(wh_server *server) {
-  if (server->stopping) return;
-  server->stopping = 1;
-  server->service.stopping = 1;
-  wh_loop_touch(server->loop);
-  for (wh_connection *c = server->outbox.connections; c != NULL; c = c->next) {
-    if (c->session != NULL)
-      wh_http1_stop(c->session);
-    else
-      wh_connection_finish(c, 0);
-  }
-  wh_outbox_settle(&server->outbox);
-}
-
-void wh_server_abort(wh_server *server) {
-  for (wh_connection *c = server->outbox.connections; c != NULL; c = c->next) {
-    wh_connection_close(c, 1);
-  }
-  wh_outbox_settle(&server->outbox);
 }
 
 /* --- turns --- */

@@ -28,6 +28,7 @@ struct wh_server_endpoint {
   wh_listener listeners[2];
   wh_server *server;
   int https;
+  unsigned clear_looks; /* see stop.c */
 };
 
 /* How long connections have lived lately: see note_closed in connections.c. */
@@ -37,6 +38,14 @@ typedef struct wh_churn {
   unsigned short_lived;  /* of those: with one request at most */
   int deferred;          /* the listeners wait for the first bytes */
 } wh_churn;
+
+/* How far a stop has got: see stop.c. */
+typedef struct wh_server_ending {
+  wh_timer listen_timer; /* looks at the listeners that are to close */
+  wh_timer window_timer; /* the end of the drain window */
+  uint64_t listen_since; /* ms */
+  uint64_t last_number;  /* of the connections that were accepted before */
+} wh_server_ending;
 
 struct wh_server {
   wh_churn churn;
@@ -61,6 +70,7 @@ struct wh_server {
   uint8_t listening_stopped, stopping, destroying, dispatching;
   uint8_t fresh; /* the clocks were looked at since the last poll began */
   uint64_t total_connections, batches;
+  wh_server_ending stop;
 };
 
 /* refusals.c: the answers to refused requests, at their defaults. 0 or WH_ERR_NO_MEMORY. */
@@ -89,5 +99,14 @@ extern const wh_transport wh_server_transport;
 void wh_server_accepted(wh_listener *listener, int fd, const struct sockaddr *peer, size_t length);
 /* Looks at the connections on the list: gives idle sessions back, lets waiting ones go on. */
 void wh_server_look(wh_server *server);
+
+/* stop.c: closes the listeners at once; who waits in their queues is reset. */
+void wh_server_close_listeners(wh_server *server);
+/* Ends an idle connection, unless a request of its client waits to be read. */
+void wh_server_end_idle(wh_server *server, wh_connection *connection);
+/* A timeout, or the shorter one that a server after its drain window has. */
+int64_t wh_server_stop_limit(const wh_server *server, int64_t timeout);
+/* How long a connection lingers. */
+int64_t wh_server_linger_limit(const wh_server *server);
 
 #endif

@@ -58,7 +58,10 @@ static void rare(uint8_t argument, unsigned options) {
   switch (argument & 15) {
   case 0: deliver_end(options); break;
   case 1:
-    server->service.stopping = server->stopping = 1;
+    /* The drain window begins, or is over. */
+    server->service.stopping = server->stopping =
+        argument & 16 && !server->stopping ? WH_STOPPING_WINDOW : WH_STOPPING_LATE;
+    if (server->stopping == WH_STOPPING_WINDOW) break;
     if (session != NULL)
       wh_http1_stop(session);
     else

@@ -165,12 +165,18 @@ static void fake_close(void *connection, int with_reset) {
   closed = 1;
 }
 
+static int fake_has_more(const void *connection) {
+  (void)connection;
+  return 0;
+}
+
 static const wh_transport transport = {
     .reserve = fake_reserve,
     .commit = fake_commit,
     .append = fake_append,
     .append_pinned = fake_append_pinned,
     .notify_room = fake_notify_room,
+    .has_more = fake_has_more,
     .is_full = fake_is_full,
     .hold = fake_hold,
     .read = fake_read,
@@ -453,8 +459,9 @@ static void settle(unsigned options) {
     /* Who waits for room to write has heard of it. */
     MUST(full || session->first == NULL || !session->first->room_wanted);
   }
+  if (session != NULL && !closed && server->stopping == WH_STOPPING_LATE) wh_http1_stop(session);
   if (session != NULL && !closed && !finished && wh_http1_phase_of(session) == WH_HTTP1_IDLE) {
-    if (server->stopping) finished = 1;
+    if (server->stopping == WH_STOPPING_LATE) finished = 1;
     if (!(options & OPTION_KEEP_SESSION) || told_end || finished) let_go();
   }
   if (closed) let_go();
