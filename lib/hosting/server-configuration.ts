@@ -1,6 +1,6 @@
 /** What `builder.server` is: the options of the server, still open to change. */
 import { invalidArgument } from '../http/errors.js';
-import type { EndpointOptions, ServerLimits, ServerOptions } from '../server/options.js';
+import type { EndpointOptions, Http1Options, ServerLimits, ServerOptions } from '../server/options.js';
 
 /** The options of the server that the application will run on. Source: ConfigureWebHost and Kestrel's options. */
 export class ServerConfiguration implements ServerOptions {
@@ -8,6 +8,8 @@ export class ServerConfiguration implements ServerOptions {
   readonly endpoints: EndpointOptions[] = [];
   /** Limits of size, number and time. */
   readonly limits: ServerLimits = {};
+  /** What HTTP/1 lets through that is refused by default. */
+  readonly http1: Http1Options = {};
   /** Whether answers carry a `Server` field where the application sets none. Default true. */
   addServerHeader = true;
   /** Whether the server polls for a while before it sleeps; see {@link ServerOptions.busyPoll}. */
