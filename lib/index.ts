@@ -18,6 +18,7 @@ export type { ServerMetrics } from './server/windhover-server.js';
 export type {
   EndpointOptions,
   EndpointSettings,
+  Http1Options,
   MinDataRate,
   Refusal,
   RefusalAnswer,

@@ -2,6 +2,7 @@
 import { invalidArgument } from '../http/errors.js';
 import type {
   EndpointOptions,
+  Http1Options,
   ServerLimits,
   ServerOptions,
   ShutdownOptions,
@@ -15,6 +16,8 @@ export class ServerConfiguration implements ServerOptions {
   readonly limits: ServerLimits = {};
   /** How a stop goes. */
   readonly shutdown: ShutdownOptions = {};
+  /** What HTTP/1 lets through that is refused by default. */
+  readonly http1: Http1Options = {};
   /** Whether answers carry a `Server` field where the application sets none. Default true. */
   addServerHeader = true;
   /** Whether the server polls for a while before it sleeps; see {@link ServerOptions.busyPoll}. */

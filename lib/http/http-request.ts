@@ -21,6 +21,9 @@ const NO_ROUTE_VALUES: ValuesByName = Object.freeze(Object.create(null) as Value
 /** `token` of RFC 9110 section 5.6.2, what a method is. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
+/** The authority of a target in absolute form (RFC 3986 section 3.2). */
+const AUTHORITY = /^https?:\/\/([^/?]*)/i;
+
 /** 1*DIGIT of RFC 9110 section 8.6. */
 const DIGITS = /^[0-9]+$/;
 
@@ -73,9 +76,13 @@ export class HttpRequest {
     this.current().scheme = requireString('request.scheme', value);
   }
 
-  /** The Host field: a name or an address, and the port where it was sent; `''` where there is none. */
+  /**
+   * The Host field: a name or an address, and the port where it was sent. Where there is none, which
+   * HTTP/1.0 allows, the authority of a target in absolute form (RFC 9112 section 3.2.2), or `''`.
+   */
   get host(): string {
-    return this.current().headers.get('Host') ?? '';
+    const feature = this.current();
+    return feature.headers.get('Host') ?? AUTHORITY.exec(feature.rawTarget)?.[1] ?? '';
   }
 
   set host(value: string) {

@@ -23,6 +23,9 @@ export interface LaneOptions {
   readonly busyPoll?: number;
   readonly addServerHeader?: boolean;
   readonly refusals?: readonly LaneRefusalAnswer[];
+  readonly allowRawQueryCharacters?: boolean;
+  readonly allowBareLineFeed?: boolean;
+  readonly allowHostHeaderOverride?: boolean;
 }
 
 /** An endpoint as the core takes it: exactly one of url, host and path. */

@@ -116,6 +116,28 @@ export interface RefusalAnswer {
  * made, not for each request: a refusal never runs JavaScript.
  */
 export type RefusalHook = (refusal: Refusal) => RefusalAnswer | undefined;
+/**
+ * What is let through on HTTP/1 that is answered 400 by default. Each of them makes the server less
+ * strict than RFC 9112 or its neighbours may be: what two servers read differently can be used to smuggle
+ * requests past one of them.
+ */
+export interface Http1Options {
+  /**
+   * Whether a query may hold `" < > [ \ ] ^ { | }`, the backtick, and `%` without two hexadecimal digits,
+   * as browsers send them. RFC 3986 section 3.4 does not allow them. Default false.
+   */
+  allowRawQueryCharacters?: boolean;
+  /**
+   * Whether a bare LF ends a request line, a header line and a trailer line; never a line of the chunked
+   * framing. Source: RFC 9112 section 2.2, and Kestrel, which lets it through by default. Default false.
+   */
+  allowBareLineFeed?: boolean;
+  /**
+   * Whether the authority of a target in absolute form takes the place of a Host field that names another.
+   * Source: Kestrel's AllowHostHeaderOverride; RFC 9112 section 3.2.2. Default false.
+   */
+  allowHostHeaderOverride?: boolean;
+}
 
 /** How a stop goes. `preStopDelay + timeout` and a second is the longest that it takes. */
 export interface ShutdownOptions {
@@ -149,6 +171,8 @@ export interface ServerOptions {
   refusals?: 'empty' | 'text' | 'problem' | RefusalHook;
   /** How a stop goes. */
   shutdown?: ShutdownOptions;
+  /** What HTTP/1 lets through that is refused by default. */
+  http1?: Http1Options;
   /** Whether answers carry a `Server` field where the application sets none. Default true. */
   addServerHeader?: boolean;
   /**

@@ -114,6 +114,24 @@ bool ReadFunction(napi_env env, napi_value object, const char *name, napi_ref *o
   return napi_create_reference(env, value, 1, out) == napi_ok;
 }
 
+namespace {
+
+// What `http1` lets through.
+bool ReadRelaxed(napi_env env, napi_value object, wh_limits *out) {
+  bool raw_query = false, line_feed = false, host_override = false;
+  if (!ReadBoolean(env, object, "allowRawQueryCharacters", &raw_query) ||
+      !ReadBoolean(env, object, "allowBareLineFeed", &line_feed) ||
+      !ReadBoolean(env, object, "allowHostHeaderOverride", &host_override)) {
+    return false;
+  }
+  out->allow_raw_query_characters = raw_query;
+  out->allow_bare_line_feed = line_feed;
+  out->allow_host_header_override = host_override;
+  return true;
+}
+
+} // namespace
+
 bool ReadLimits(napi_env env, napi_value object, wh_limits *out) {
   wh_limits_init(out);
   for (size_t i = 0; i < wh_limit_table_length; i++) {
@@ -145,7 +163,7 @@ bool ReadLimits(napi_env env, napi_value object, wh_limits *out) {
   bool server_header = true;
   if (!ReadBoolean(env, object, "addServerHeader", &server_header)) return false;
   out->add_server_header = server_header;
-  return true;
+  return ReadRelaxed(env, object, out);
 }
 
 bool ReadBusyPoll(napi_env env, napi_value object, int64_t *out) {

@@ -255,7 +255,7 @@ static void takes_sizes_up_to_63_bits(void **state) {
 
 static void refuses_a_body_over_its_limit_before_the_data(void **state) {
   (void)state;
-  wh_chunked_limits limits = {10, 1024, 16384, 32768, 100};
+  wh_chunked_limits limits = {10, 1024, 16384, 32768, 100, 0};
   decode_every_way(BYTES("4\r\nabcd\r\n6\r\nefghij\r\n0\r\n\r\n"), &limits);
   assert_int_equal(whole.result, WH_CHUNKED_DONE);
   assert_int_equal(whole.body_length, 10);
@@ -276,7 +276,7 @@ static void refuses_a_body_over_its_limit_before_the_data(void **state) {
 /* A line's end and its length count too: exactly the limit passes, one more byte does not. */
 static void bounds_the_line_of_a_chunk_size(void **state) {
   (void)state;
-  const wh_chunked_limits limits = {UINT64_MAX, 16, 16384, 32768, 100};
+  const wh_chunked_limits limits = {UINT64_MAX, 16, 16384, 32768, 100, 0};
   static const char *const passing[] = {"3;aaaaaaaaaaaa\r\nabc\r\n0\r\n\r\n",
                                         "00000000000003\r\nabc\r\n0\r\n\r\n"};
   static const char *const failing[] = {"3;aaaaaaaaaaaaa\r\nabc\r\n0\r\n\r\n",
@@ -295,7 +295,7 @@ static void bounds_the_line_of_a_chunk_size(void **state) {
 
 static void bounds_extensions_and_leading_zeros_over_a_body(void **state) {
   (void)state;
-  const wh_chunked_limits limits = {UINT64_MAX, 1024, 8, 32768, 100};
+  const wh_chunked_limits limits = {UINT64_MAX, 1024, 8, 32768, 100, 0};
   decode_every_way(BYTES("1;ab\r\na\r\n001;a\r\nb\r\n00\r\n\r\n"), &limits);
   assert_int_equal(whole.result, WH_CHUNKED_DONE); /* 3 + 2 + 2 + 1 */
   decode_every_way(BYTES("1;ab\r\na\r\n001;a\r\nb\r\n000\r\n\r\n"), &limits);
@@ -332,7 +332,7 @@ static void an_endless_body_of_extensions_ends_by_the_default_limit(void **state
 
 static void bounds_the_trailer_section(void **state) {
   (void)state;
-  wh_chunked_limits limits = {UINT64_MAX, 1024, 16384, 12, 2};
+  wh_chunked_limits limits = {UINT64_MAX, 1024, 16384, 12, 2, 0};
   decode_every_way(BYTES("0\r\na: b\r\nc: d\r\n\r\n"), &limits);
   assert_int_equal(whole.result, WH_CHUNKED_DONE);
   assert_int_equal(whole.trailers_length, 12);
@@ -352,6 +352,29 @@ static void bounds_the_trailer_section(void **state) {
   assert_int_equal(whole.result, WH_CHUNKED_DONE);
   decode_every_way(BYTES("0\r\na"), &limits);
   assert_int_equal(whole.result, -431);
+}
+
+static void takes_bare_line_feeds_in_trailers_where_told_to(void **state) {
+  (void)state;
+  const wh_chunked_limits limits = {UINT64_MAX, 1024, 16384, 32768, 100, 1};
+  static const char *const good[] = {"0\r\n\n", "0\r\n\r\n", "0\r\nX: y\n\n",
+                                     "0\r\nX:\nZ: z\r\n\n"};
+  static const char *const bad[] = {"0\n\n",      "3\nabc\r\n",        "3\r\nabc\n",
+                                    "0\r\nX\n\n", "0\r\nX: y\n b\n\n", "0\r\nX: y\rZ"};
+  for (size_t i = 0; i < COUNT(good); i++) {
+    decode_every_way(good[i], strlen(good[i]), &limits);
+    check_row(whole.result == WH_CHUNKED_DONE && whole.consumed == strlen(good[i]), i, good[i]);
+    size_t offset = 0;
+    wh_trailer_field field;
+    while (wh_trailer_next(whole.trailers, whole.trailers_length, &offset, &field)) {
+      check_row(field.name_length == 1 && field.value_length <= 1, i, good[i]);
+    }
+    check_row(offset == whole.trailers_length, i, good[i]);
+  }
+  for (size_t i = 0; i < COUNT(bad); i++) {
+    decode_every_way(bad[i], strlen(bad[i]), &limits);
+    check_row(whole.result == -400, i, bad[i]);
+  }
 }
 
 static void hands_out_large_chunks_in_place(void **state) {
@@ -407,7 +430,7 @@ static void walks_through_a_trailer_section(void **state) {
 static void finds_no_field_in_what_is_no_section(void **state) {
   (void)state;
   static const char *const rows[] = {"X",  "X: y", "X: y\r", "X\r\n", "X\r\nY: z\r\n",
-                                     "\n", ":",    "X:\n"};
+                                     "\n", ":",    "\nX:"};
   for (size_t i = 0; i < COUNT(rows); i++) {
     size_t n = strlen(rows[i]);
     uint8_t *copy = exact_copy(rows[i], n);
@@ -428,6 +451,7 @@ int main(void) {
       cmocka_unit_test(bounds_extensions_and_leading_zeros_over_a_body),
       cmocka_unit_test(an_endless_body_of_extensions_ends_by_the_default_limit),
       cmocka_unit_test(bounds_the_trailer_section),
+      cmocka_unit_test(takes_bare_line_feeds_in_trailers_where_told_to),
       cmocka_unit_test(hands_out_large_chunks_in_place),
       cmocka_unit_test(walks_through_a_trailer_section),
       cmocka_unit_test(finds_no_field_in_what_is_no_section),

@@ -6,7 +6,8 @@ enum {
   CLOSE = WH_CONNECTION_CLOSE,
   KEEP_ALIVE = WH_CONNECTION_KEEP_ALIVE,
   UPGRADE = WH_CONNECTION_UPGRADE,
-  OTHER = WH_CONNECTION_OTHER
+  OTHER = WH_CONNECTION_OTHER,
+  INVALID = WH_CONNECTION_INVALID
 };
 
 static void reads_connection_options(void **state) {
@@ -31,14 +32,15 @@ static void reads_connection_options(void **state) {
       {", ,", 0},
       {",close,", CLOSE},
       {" , close , , upgrade", CLOSE | UPGRADE},
-      {"close;x", OTHER},
-      {"close x", OTHER},
+      {"close;x", INVALID},
+      {"close x", INVALID},
       {"closed", OTHER},
       {"clos", OTHER},
-      {"\"close\"", OTHER},
+      {"\"close\"", INVALID},
       {"TE", OTHER},
       {"keep_alive", OTHER},
-      {"keep\ralive", OTHER},
+      {"keep\ralive", INVALID},
+      {"close, a b", CLOSE | INVALID},
   };
   for (size_t i = 0; i < COUNT(rows); i++) {
     size_t n = strlen(rows[i].value);
@@ -53,34 +55,42 @@ static void takes_chunked_alone(void **state) {
   (void)state;
   static const struct {
     const char *value;
-    int is_chunked;
+    int status;
   } rows[] = {
-      {"chunked", 1},
-      {"Chunked", 1},
-      {"CHUNKED", 1},
-      {"", 0},
-      {"xchunked", 0},
-      {"chunkedx", 0},
-      {"chunked,", 0},
-      {",chunked", 0},
-      {"chunked;q=1", 0},
-      {"gzip", 0},
-      {"identity", 0},
-      {"gzip, chunked", 0},
-      {"identity, chunked", 0},
-      {"chunked, chunked", 0},
-      {"chunked, gzip", 0},
-      {"\vchunked", 0},
-      {"chunked ", 0},
-      {"\"chunked\"", 0},
-      {"chunke", 0},
+      {"chunked", 0},
+      {"Chunked", 0},
+      {"CHUNKED", 0},
+      {"", 400},
+      {"xchunked", 400},
+      {"chunkedx", 400},
+      {"chunked,", 400},
+      {",chunked", 400},
+      {"chunked;q=1", 400},
+      {"gzip", 400},
+      {"identity", 400},
+      {"gzip, chunked", 501},
+      {"identity, chunked", 501},
+      {"chunked, chunked", 400},
+      {"chunked, gzip", 400},
+      {"\vchunked", 400},
+      {"chunked ", 400},
+      {"\"chunked\"", 400},
+      {"chunke", 400},
+      {"gzip;q=1 ,\tx-own ; a=b, Chunked", 501},
+      {"gzip, chunked;q=1", 400},
+      {"gzip,, chunked", 400},
+      {"gzip, chunked,", 400},
+      {"gz ip, chunked", 400},
+      {"gzip, chunked, chunked", 400},
+      {"chunked, gzip, chunked", 400},
+      {";q=1, chunked", 400},
   };
   for (size_t i = 0; i < COUNT(rows); i++) {
     size_t n = strlen(rows[i].value);
     uint8_t *copy = exact_copy(rows[i].value, n);
-    int is_chunked = wh_transfer_encoding_is_chunked(copy, n);
+    int status = wh_transfer_encoding_status(copy, n);
     free(copy);
-    check_row(is_chunked == rows[i].is_chunked, i, rows[i].value);
+    check_row(status == rows[i].status, i, rows[i].value);
   }
 }
 

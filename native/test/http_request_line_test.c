@@ -4,7 +4,7 @@
 #include "http/path.h"
 #include "http_pieces.h"
 
-#define LENIENT WH_REQUEST_LINE_LENIENT
+#define RAW_QUERY WH_REQUEST_LINE_RAW_QUERY
 #define DECODE WH_TARGET_NEEDS_DECODING
 #define EMPTY_PATH WH_TARGET_EMPTY_PATH
 
@@ -84,14 +84,13 @@ static const struct {
     {"CONNECT h:80 HTTP/1.1", WH_METHOD_CONNECT, 1, WH_TARGET_AUTHORITY, 0, 0, "", "", "h:80", 0},
     {"CONNECT [2001:db8::1]:443 HTTP/1.1", WH_METHOD_CONNECT, 1, WH_TARGET_AUTHORITY, 0, 0, "", "",
      "[2001:db8::1]:443", 0},
-    /* the lenient rule */
-    {"GET /[a]{b}\\|\"<>^` HTTP/1.1", WH_METHOD_GET, 1, WH_TARGET_ORIGIN, 0, 0, "/[a]{b}\\|\"<>^`",
-     "", "", LENIENT},
+    /* raw queries */
     {"GET /a?[a]{b}\\|\"<>^` HTTP/1.1", WH_METHOD_GET, 1, WH_TARGET_ORIGIN, 0, 0, "/a",
-     "?[a]{b}\\|\"<>^`", "", LENIENT},
-    {"GET /%zz% HTTP/1.1", WH_METHOD_GET, 1, WH_TARGET_ORIGIN, DECODE, 0, "/%zz%", "", "", LENIENT},
+     "?[a]{b}\\|\"<>^`", "", RAW_QUERY},
     {"GET /a?x=%00%zz HTTP/1.1", WH_METHOD_GET, 1, WH_TARGET_ORIGIN, 0, 0, "/a", "?x=%00%zz", "",
-     LENIENT},
+     RAW_QUERY},
+    {"GET http://h?[%] HTTP/1.1", WH_METHOD_GET, 1, WH_TARGET_ABSOLUTE, EMPTY_PATH, 1, "", "?[%]",
+     "h", RAW_QUERY},
 };
 
 static void takes_lines_of_the_grammar(void **state) {
@@ -131,7 +130,7 @@ static const struct {
 #define REFUSED(status, line) \
   { line, sizeof(line) - 1, status, 0, 0 }
 #define REFUSED_ALWAYS(status, line) \
-  { line, sizeof(line) - 1, status, 0, LENIENT }
+  { line, sizeof(line) - 1, status, 0, RAW_QUERY }
     /* three parts, one SP between them */
     REFUSED(400, ""),
     REFUSED(400, " "),
@@ -172,15 +171,18 @@ static const struct {
     REFUSED(505, "GET * HTTP/2.0"),
     REFUSED(400, "GET /a b HTTP/2.0"),
     REFUSED(400, "GET / HTTP/1"),
-    REFUSED(400, "GET / HTTP/1."),
+    REFUSED(505, "GET / HTTP/1."),
+    REFUSED(505, "GET /a/b HTTP/1."),
+    REFUSED(400, "GET HTTP/1."),
+    REFUSED(400, "GET  HTTP/1."),
     REFUSED(400, "GET / HTTP/1.10"),
-    REFUSED(400, "GET / HTTP/11"),
-    REFUSED(400, "GET / HTTP/x.y"),
-    REFUSED(400, "GET / HTTP/1.x"),
-    REFUSED(400, "GET / HTTP/1,1"),
+    REFUSED(505, "GET / HTTP/11"),
+    REFUSED(505, "GET / HTTP/x.y"),
+    REFUSED(505, "GET / HTTP/1.x"),
+    REFUSED(505, "GET / HTTP/1,1"),
     REFUSED(400, "GET / HTTP-1.1"),
-    REFUSED(400, "GET / http/1.1"),
-    REFUSED(400, "GET / Http/1.1"),
+    REFUSED(505, "GET / http/1.1"),
+    REFUSED(505, "GET / Http/1.1"),
     REFUSED(400, "GET / X"),
     REFUSED(400, "GET / HTTPS/1.1"),
     /* the target's bytes: refused whatever the options */
@@ -199,7 +201,7 @@ static const struct {
     REFUSED_ALWAYS(400, "GET http://h#f HTTP/1.1"),
     REFUSED_ALWAYS(400, "GET http://h/\x01 HTTP/1.1"),
     /* refused by RFC 3986 alone */
-    REFUSED(400, "GET /[ HTTP/1.1"),
+    REFUSED_ALWAYS(400, "GET /[ HTTP/1.1"),
     REFUSED(400, "GET /] HTTP/1.1"),
     REFUSED(400, "GET /{ HTTP/1.1"),
     REFUSED(400, "GET /} HTTP/1.1"),
@@ -210,12 +212,19 @@ static const struct {
     REFUSED(400, "GET /> HTTP/1.1"),
     REFUSED(400, "GET /^ HTTP/1.1"),
     REFUSED(400, "GET /` HTTP/1.1"),
-    REFUSED(400, "GET /%zz HTTP/1.1"),
+    REFUSED_ALWAYS(400, "GET /%zz HTTP/1.1"),
     REFUSED(400, "GET /% HTTP/1.1"),
     REFUSED(400, "GET /%4 HTTP/1.1"),
     REFUSED(400, "GET /%u0041 HTTP/1.1"),
     REFUSED(400, "GET /%4?1 HTTP/1.1"),
     REFUSED(400, "GET http://h/a\\b HTTP/1.1"),
+    REFUSED(400, "GET /a?[ HTTP/1.1"),
+    REFUSED(400, "GET /a?{} HTTP/1.1"),
+    REFUSED(400, "GET /a?\\ HTTP/1.1"),
+    REFUSED(400, "GET /a?% HTTP/1.1"),
+    REFUSED(400, "GET /a?%4 HTTP/1.1"),
+    REFUSED(400, "GET /a?%41%zz HTTP/1.1"),
+    REFUSED(400, "GET http://h?| HTTP/1.1"),
     /* what a target begins with */
     REFUSED_ALWAYS(400, "GET ?a HTTP/1.1"),
     REFUSED_ALWAYS(400, "GET %2F HTTP/1.1"),
@@ -279,7 +288,7 @@ static void refuses_all_else_with_its_status(void **state) {
   }
 }
 
-/* Each byte at each place of path and query: in the path taken where RFC 3986 allows it, in the query if visible. */
+/* Each byte at each place of path and query: taken where RFC 3986 allows it, or in a raw query if visible. */
 static void takes_exactly_the_bytes_of_rfc_3986(void **state) {
   (void)state;
   static const char ordinary[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -294,8 +303,8 @@ static void takes_exactly_the_bytes_of_rfc_3986(void **state) {
       wh_request_line out;
       int in_query = place > 25; /* behind the question mark */
       int is_taken = in_query ? is_visible : is_ordinary;
-      assert_int_equal(parse(line, sizeof line - 1, 0, &out), is_taken ? 0 : 400);
-      assert_int_equal(parse(line, sizeof line - 1, LENIENT, &out), is_visible ? 0 : 400);
+      assert_int_equal(parse(line, sizeof line - 1, 0, &out), is_ordinary ? 0 : 400);
+      assert_int_equal(parse(line, sizeof line - 1, RAW_QUERY, &out), is_taken ? 0 : 400);
     }
   }
 }

@@ -41,7 +41,7 @@ static const struct {
     {405, "GET h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n"},
     {505, "GET / HTTP/1.2\r\n" H "\r\n"},
     {505, "GET / HTTP/2.0\r\n" H "\r\n"},
-    {400, "GET / http/1.1\r\n" H "\r\n"},
+    {505, "GET / http/1.1\r\n" H "\r\n"},
     {505, "GET / HTTP/0.9\r\n" H "\r\n"},
     /* header lines */
     {400, "GET / HTTP/1.1\r\n" H "X : y\r\n\r\n"},

@@ -50,6 +50,7 @@ test('a function that makes the server gets all the options, with the URLs as en
     return server;
   });
   builder.server.limits.maxRequestBodySize = 10_000_000;
+  builder.server.http1.allowBareLineFeed = true;
   builder.server.addServerHeader = false;
   builder.server.busyPoll = 50;
   const app = builder.build();
@@ -60,6 +61,7 @@ test('a function that makes the server gets all the options, with the URLs as en
     {
       endpoints: [{ url: 'http://127.0.0.1:0' }],
       limits: { maxRequestBodySize: 10_000_000 },
+      http1: { allowBareLineFeed: true },
       addServerHeader: false,
       busyPoll: 50,
       refusals: 'empty',

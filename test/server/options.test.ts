@@ -83,6 +83,29 @@ test('limits must be an object with known names', (t) => {
   t.notThrows(() => new WindhoverServer({ limits: { nothing: undefined } as object }));
 });
 
+test('what http1 lets through is checked', (t) => {
+  for (const [value, shown] of [
+    [5, '5'],
+    [null, 'null'],
+    ['a', "'a'"],
+    [[], 'an array'],
+  ] as const) {
+    refuses(t, { http1: value }, TypeError, 'http1', shown);
+  }
+  for (const name of [
+    'allowRawQueryCharacters',
+    'allowBareLineFeed',
+    'allowHostHeaderOverride',
+  ] as const) {
+    refuses(t, { http1: { [name]: 1 } }, TypeError, `http1.${name}`, '1');
+    refuses(t, { http1: { [name]: null } }, TypeError, `http1.${name}`, 'null');
+    for (const value of [true, false, undefined]) {
+      t.notThrows(() => new WindhoverServer({ http1: { [name]: value } as object }));
+    }
+  }
+  refuses(t, { http1: { allowBareLinefeed: true } }, TypeError, 'http1.allowBareLinefeed');
+});
+
 test('addServerHeader and busyPoll are checked', (t) => {
   for (const [value, shown] of [
     ['yes', "'yes'"],

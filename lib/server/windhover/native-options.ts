@@ -23,9 +23,17 @@ const LIMITS: ReadonlySet<string> = new Set([
   'requestTimeout',
 ]);
 
+/** What `http1` can let through. */
+const HTTP1_OPTIONS: ReadonlySet<string> = new Set([
+  'allowRawQueryCharacters',
+  'allowBareLineFeed',
+  'allowHostHeaderOverride',
+]);
+
 const OPTIONS: ReadonlySet<string> = new Set([
   'endpoints',
   'limits',
+  'http1',
   'addServerHeader',
   'refusals',
   'shutdown',
@@ -101,17 +109,26 @@ export function toLaneOptions(options: ServerOptions): LaneOptions {
     throw invalidArgument('options', 'an object', options);
   }
   refuseUnknown(options, OPTIONS, '');
-  const { endpoints, limits = {}, busyPoll = 'adaptive', addServerHeader, refusals } = options;
+  const { endpoints, limits = {}, http1 = {}, busyPoll = 'adaptive' } = options;
+  const { addServerHeader, refusals } = options;
   if (endpoints !== undefined && !Array.isArray(endpoints)) {
     throw wrongType('endpoints', 'an array', endpoints);
   }
   requireObject('limits', limits);
   refuseUnknown(limits, LIMITS, 'limits.');
+  requireObject('http1', http1);
+  refuseUnknown(http1, HTTP1_OPTIONS, 'http1.');
+  for (const [name, value] of Object.entries(http1) as [string, unknown][]) {
+    if (value !== undefined && typeof value !== 'boolean') {
+      throw wrongType(`http1.${name}`, 'a boolean', value);
+    }
+  }
   if (addServerHeader !== undefined && typeof addServerHeader !== 'boolean') {
     throw wrongType('addServerHeader', 'a boolean', addServerHeader);
   }
   return {
     ...flattenLimits(limits),
+    ...http1,
     ...(addServerHeader === undefined ? {} : { addServerHeader }),
     ...(refusals === undefined ? {} : { refusals: toRefusalAnswers(refusals) }),
     busyPoll: busyPoll === 'adaptive' ? -1 : busyPoll === false ? 0 : toMicroseconds(busyPoll),

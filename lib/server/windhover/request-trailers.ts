@@ -5,12 +5,13 @@ import { HeaderMap } from '../../http/header-map.js';
 import { isForbiddenTrailer } from '../../http/trailer-fields.js';
 
 /**
- * Takes a trailer section apart: `name: value` and CRLF for each line, values UTF-8. Fields that may not
- * be trailers are left out, as RFC 9112 section 7.1.2 allows: nobody can take them for the request's own.
+ * Takes a trailer section apart: `name: value` and CRLF (LF where that is let through) for each line, values
+ * UTF-8. Fields that may not be trailers are left out, as RFC 9112 section 7.1.2 allows: nobody can take
+ * them for the request's own.
  */
 export function parseTrailers(section: readonly Uint8Array[]): HeaderMap {
   const lines: (readonly [name: string, value: string])[] = [];
-  for (const line of Buffer.concat(section).toString('utf8').split('\r\n')) {
+  for (const line of Buffer.concat(section).toString('utf8').split(/\r?\n/)) {
     const colon = line.indexOf(':');
     if (colon <= 0) continue; // what is behind the last line end
     const name = line.slice(0, colon);

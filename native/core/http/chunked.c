@@ -36,9 +36,12 @@ enum state {
 #define MOST_BODY ((uint64_t)INT64_MAX) /* of one chunk */
 
 void wh_chunked_init(wh_chunked *chunked, const wh_chunked_limits *limits) {
-  static const wh_chunked_limits defaults = {UINT64_MAX, WH_CHUNKED_LINE_LIMIT,
-                                             WH_CHUNKED_EXTENSION_LIMIT, WH_CHUNKED_TRAILER_LIMIT,
-                                             WH_CHUNKED_TRAILER_COUNT};
+  static const wh_chunked_limits defaults = {UINT64_MAX,
+                                             WH_CHUNKED_LINE_LIMIT,
+                                             WH_CHUNKED_EXTENSION_LIMIT,
+                                             WH_CHUNKED_TRAILER_LIMIT,
+                                             WH_CHUNKED_TRAILER_COUNT,
+                                             0};
   memset(chunked, 0, sizeof *chunked);
   chunked->limits = limits == NULL ? defaults : *limits;
   chunked->state = SIZE_FIRST;
@@ -194,6 +197,10 @@ static int take_trailer_byte(wh_chunked *c, uint8_t byte) {
     c->state = TRAILER_VALUE;
     return 0;
   case TRAILER_VALUE:
+    if (byte == '\n' && c->limits.line_feeds) {
+      c->state = TRAILER_FIRST;
+      return 0;
+    }
     if (byte != '\r') return WH_CHUNKED_BAD_TRAILER;
     c->state = TRAILER_LINE_FEED;
     return 0;
@@ -206,7 +213,7 @@ static int take_trailer_byte(wh_chunked *c, uint8_t byte) {
 
 /* Whether the byte belongs to a field line of the trailer section. */
 static int is_trailer_byte(const wh_chunked *c, uint8_t byte) {
-  if (c->state == TRAILER_FIRST) return byte != '\r';
+  if (c->state == TRAILER_FIRST) return byte != '\r' && !(byte == '\n' && c->limits.line_feeds);
   return c->state > TRAILER_FIRST && c->state <= TRAILER_LINE_FEED;
 }
 
@@ -243,7 +250,9 @@ static int take_framing_byte(wh_chunked *c, uint8_t byte) {
     if (byte != '\n') return WH_CHUNKED_BAD_SUFFIX;
     c->state = SIZE_FIRST;
     return 0;
-  case TRAILER_FIRST: /* the CR of the empty line */ c->state = LAST_LINE_FEED; return 0;
+  case TRAILER_FIRST: /* the CR of the empty line, or its LF alone */
+    c->state = byte == '\n' ? DONE : LAST_LINE_FEED;
+    return 0;
   default: /* LAST_LINE_FEED */
     if (byte != '\n') return WH_CHUNKED_BAD_LINE_END;
     c->state = DONE;
@@ -314,12 +323,12 @@ int wh_trailer_next(const uint8_t *section, size_t length, size_t *offset,
   size_t left = length - *offset;
   const uint8_t *line_feed = memchr(line, '\n', left);
   const uint8_t *colon = memchr(line, ':', left);
-  /* Between the two stands the value, or at least the CR. */
-  if (line_feed == NULL || colon == NULL || line_feed - colon < 2) return 0;
+  if (line_feed == NULL || colon == NULL || line_feed < colon) return 0;
+  const uint8_t *end = line_feed[-1] == '\r' ? line_feed - 1 : line_feed;
   field->name = line;
   field->name_length = (size_t)(colon - line);
   field->value = colon + 1;
-  field->value_length = (size_t)(line_feed - colon) - 2;
+  field->value_length = (size_t)(end - colon) - 1;
   wh_trim_ows(&field->value, &field->value_length);
   *offset += (size_t)(line_feed - line) + 1;
   return 1;

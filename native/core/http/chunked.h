@@ -1,5 +1,6 @@
 /*
- * An incremental decoder of the chunked transfer coding (RFC 9112 section 7.1), strict: CRLF only,
+ * An incremental decoder of the chunked transfer coding (RFC 9112 section 7.1), strict: CRLF only
+ * (but see wh_chunked_limits),
  * the grammar of chunk extensions kept, every size bounded. It allocates nothing, copies nothing,
  * and its result does not depend on how the input is cut.
  *
@@ -29,11 +30,12 @@ typedef struct wh_chunked_limits {
   uint32_t extensions;    /* more: 413 */
   uint32_t trailers;      /* bytes, with their line ends. More: 431 */
   uint32_t trailer_count; /* more: 431 */
+  uint8_t line_feeds; /* a bare LF ends trailer lines too (RFC 9112 section 2.2); chunks never */
 } wh_chunked_limits;
 
 /*
  * What a call of wh_chunked_feed found. A negative result is an HTTP status: -400, -413, -431. The
- * spans of WH_CHUNKED_TRAILER are raw bytes of the trailer section: field lines with their CRLF,
+ * spans of WH_CHUNKED_TRAILER are raw bytes of the trailer section: field lines with their line ends,
  * without the empty line that ends the section. Where they are cut depends on the input; put
  * together they do not. They are worth something only once WH_CHUNKED_DONE has come.
  */

@@ -11,7 +11,8 @@ enum wh_connection_option {
   WH_CONNECTION_CLOSE = 1,
   WH_CONNECTION_KEEP_ALIVE = 2,
   WH_CONNECTION_UPGRADE = 4,
-  WH_CONNECTION_OTHER = 8 /* any other member */
+  WH_CONNECTION_OTHER = 8,   /* any other member */
+  WH_CONNECTION_INVALID = 16 /* a member that is no token: not the grammar */
 };
 
 /*
@@ -22,10 +23,11 @@ enum wh_connection_option {
 unsigned wh_connection_parse(const uint8_t *p, size_t n);
 
 /*
- * Whether a Transfer-Encoding value is `chunked` (any case) and nothing else: no list, no
- * parameters.
+ * What a Transfer-Encoding value means for its request. 0: it is `chunked` (any case) and nothing
+ * else. 501: a list of other codings, which nothing here undoes, that ends in the one `chunked` (RFC
+ * 9112 section 6.1). 400: anything else: the body's end cannot be told (section 6.3).
  */
-int wh_transfer_encoding_is_chunked(const uint8_t *p, size_t n);
+int wh_transfer_encoding_status(const uint8_t *p, size_t n);
 
 /* Whether an Expect value is `100-continue` (any case) and nothing else. */
 int wh_expect_is_continue(const uint8_t *p, size_t n);

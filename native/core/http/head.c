@@ -20,9 +20,10 @@ _Static_assert(sizeof(field) == WH_FIELD_SIZE, "the table's entry is this struct
 
 /*
  * Whether the field stands on one line: name, colon, white space, value, CRLF. llhttp joins lines that
- * begin with white space (obs-fold, RFC 9112 section 5.2), which nobody should send.
+ * begin with white space (obs-fold, RFC 9112 section 5.2), which nobody should send, and takes a bare
+ * LF for a line's end.
  */
-static int is_one_line(const uint8_t *slot, field *f) {
+static int is_one_line(const uint8_t *slot, field *f, unsigned relaxed) {
   const uint8_t *p = slot + f->name_offset + f->name_length + 1;
   while (*p == ' ' || *p == '\t') p++;
   if (f->value_length == 0)
@@ -30,7 +31,11 @@ static int is_one_line(const uint8_t *slot, field *f) {
   else if (p != slot + f->value_offset)
     return 0;
   p += f->value_length;
-  return p[0] == '\r' && p[1] == '\n' && p[2] != ' ' && p[2] != '\t';
+  if (*p == '\r')
+    p++;
+  else if (!(relaxed & WH_RELAXED_LINE_FEED))
+    return 0;
+  return p[0] == '\n' && p[1] != ' ' && p[1] != '\t';
 }
 
 /* Takes white space off the end of a value; llhttp has taken it off the start. */
@@ -40,6 +45,12 @@ static void trim(const uint8_t *slot, field *f) {
     if (last != ' ' && last != '\t') return;
     f->value_length--;
   }
+}
+
+/* llhttp lets all else pass as well where it takes a bare LF for a line's end. */
+static int is_value(const uint8_t *p, size_t n) {
+  int high;
+  return wh_scan_field_value(p, n, &high) == n;
 }
 
 /* Whether a byte at or above 0x80 is among them, eight at a time. */
@@ -54,33 +65,47 @@ static int has_high(const uint8_t *p, size_t n) {
   return (all & UINT64_C(0x8080808080808080)) != 0;
 }
 
-static int host_fits_target(const wh_exchange *exchange, const field *host) {
+/*
+ * Whether Host names what the target names. With WH_RELAXED_HOST_OVERRIDE an absolute target wins: its
+ * authority becomes the value of the Host field, entry number `index` (RFC 9112 section 3.2.2).
+ */
+static int host_fits_target(wh_exchange *exchange, field *host, uint32_t index, unsigned relaxed) {
   const uint8_t *slot = exchange->slot;
+  uint8_t form = slot[WH_SLOT_TARGET_FORM];
+  if (form == WH_TARGET_ORIGIN || form == WH_TARGET_ASTERISK) return 1;
+  uint32_t offset = wh_slot_get32(exchange, WH_SLOT_AUTHORITY_OFFSET);
   uint32_t length = wh_slot_get32(exchange, WH_SLOT_AUTHORITY_LENGTH);
-  const uint8_t *value = slot + host->value_offset;
-  if (slot[WH_SLOT_TARGET_FORM] == WH_TARGET_ORIGIN ||
-      slot[WH_SLOT_TARGET_FORM] == WH_TARGET_ASTERISK) {
+  if (wh_host_matches_authority(slot + host->value_offset, host->value_length, slot + offset,
+                                length, slot[WH_SLOT_TARGET_SCHEME])) {
     return 1;
   }
-  return wh_host_matches_authority(value, host->value_length,
-                                   slot + wh_slot_get32(exchange, WH_SLOT_AUTHORITY_OFFSET), length,
-                                   slot[WH_SLOT_TARGET_SCHEME]);
+  if (form != WH_TARGET_ABSOLUTE || !(relaxed & WH_RELAXED_HOST_OVERRIDE)) return 0;
+  host->value_offset = offset;
+  host->value_length = slot[offset + length - 1] == ':' ? length - 1 : length;
+  memcpy(wh_slot_field(exchange, index), host, sizeof *host);
+  return 1;
 }
 
-wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *facts) {
+wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, unsigned relaxed,
+                         wh_head_facts *facts) {
   uint8_t *slot = exchange->slot;
   field host = {0};
+  uint32_t host_index = 0;
   unsigned lengths = 0, encodings = 0, hosts = 0, upgrades = 0;
+  int coding = 0; /* what is wrong with Transfer-Encoding */
   memset(facts, 0, sizeof *facts);
   for (uint32_t i = 0; i < fields; i++) {
     field f;
     uint8_t *entry = wh_slot_field(exchange, i);
     memcpy(&f, entry, sizeof f);
-    if (f.name_length == 0 || !is_one_line(slot, &f)) { /* llhttp lets both pass */
+    if (f.name_length == 0 || !is_one_line(slot, &f, relaxed)) { /* llhttp lets both pass */
       return WH_REFUSED_HEADER;
     }
     const uint8_t *value = slot + f.value_offset;
     trim(slot, &f);
+    if (relaxed & WH_RELAXED_LINE_FEED && !is_value(value, f.value_length)) {
+      return WH_REFUSED_HEADER;
+    }
     f.id = wh_header_id(slot + f.name_offset, f.name_length);
     memcpy(entry, &f, sizeof f);
     if (has_high(value, f.value_length)) {
@@ -91,6 +116,7 @@ wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *
     case WH_HEADER_HOST:
       hosts++;
       host = f;
+      host_index = i;
       if (!wh_host_is_valid(value, f.value_length)) return WH_REFUSED_HOST;
       break;
     case WH_HEADER_CONTENT_LENGTH:
@@ -101,12 +127,11 @@ wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *
       break;
     case WH_HEADER_TRANSFER_ENCODING:
       encodings++;
-      if (!wh_transfer_encoding_is_chunked(value, f.value_length)) {
-        return WH_REFUSED_TRANSFER_ENCODING;
-      }
+      coding = wh_transfer_encoding_status(value, f.value_length);
       break;
     case WH_HEADER_CONNECTION:
       facts->connection |= wh_connection_parse(value, f.value_length);
+      if (facts->connection & WH_CONNECTION_INVALID) return WH_REFUSED_HEADER;
       break;
     case WH_HEADER_UPGRADE: upgrades += f.value_length > 0; break;
     case WH_HEADER_EXPECT:
@@ -122,10 +147,15 @@ wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *
   if (hosts > 1 || (hosts == 0 && exchange->minor_version == 1)) {
     return WH_REFUSED_HOST;
   }
-  if (hosts == 1 && !host_fits_target(exchange, &host)) return WH_REFUSED_HOST;
+  if (hosts == 1 && !host_fits_target(exchange, &host, host_index, relaxed)) {
+    return WH_REFUSED_HOST;
+  }
   if (lengths > 1) return WH_REFUSED_CONTENT_LENGTH;
   if (encodings > 1 || (encodings == 1 && (lengths == 1 || exchange->minor_version == 0))) {
     return WH_REFUSED_TRANSFER_ENCODING;
+  }
+  if (coding != 0) {
+    return coding == 501 ? WH_REFUSED_TRANSFER_CODING : WH_REFUSED_TRANSFER_ENCODING;
   }
   uint8_t method = slot[WH_SLOT_METHOD];
   if (exchange->minor_version == 0 && lengths == 0 &&

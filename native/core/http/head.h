@@ -17,9 +17,10 @@ typedef struct wh_head_facts {
 
 /*
  * Goes over the `fields` entries of an HTTP/1 head in its slot: sets each entry's id, takes white
- * space off its value, and reads the fields that the server itself obeys. 0, or why the request is
- * refused.
+ * space off its value, and reads the fields that the server itself obeys. `relaxed` are
+ * WH_RELAXED_... bits. 0, or why the request is refused.
  */
-wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, wh_head_facts *facts);
+wh_refusal wh_head_check(wh_exchange *exchange, uint32_t fields, unsigned relaxed,
+                         wh_head_facts *facts);
 
 #endif

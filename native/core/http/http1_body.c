@@ -48,6 +48,7 @@ static void start_body(wh_http1 *session, int chunked) {
         .extensions = WH_CHUNKED_EXTENSION_LIMIT,
         .trailers = given->headers_total_size,
         .trailer_count = given->header_count,
+        .line_feeds = (given->relaxed & WH_RELAXED_LINE_FEED) != 0,
     };
     wh_chunked_init(&session->chunked, &limits);
     session->sequence_length = 0;

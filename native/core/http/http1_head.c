@@ -21,7 +21,14 @@
 #include "http/path.h"
 #include "http/request_line.h"
 
-#define BLANK_BYTES_LIMIT 16 /* CR and LF ignored before a request line (RFC 9112 2.2) */
+/*
+ * Bytes of empty lines ignored before a request line (RFC 9112 section 2.2). They are counted in the upper
+ * half of the connection's hint: between them the session may be given back.
+ */
+#define BLANK_BYTES_LIMIT 15U
+#define BLANK_BYTES_SHIFT 4
+
+_Static_assert(WH_HEAD_CACHE_PLACES <= 1 << BLANK_BYTES_SHIFT, "the lower half is the cache's");
 
 static wh_http1 *session_of(llhttp_t *parser) { return parser->data; }
 
@@ -44,6 +51,10 @@ int wh_http1_prepare(wh_http_service *service) {
   settings->on_headers_complete = on_headers_complete;
   for (int i = 0; i < 2; i++) {
     llhttp_init(&shared->states[i], HTTP_REQUEST, settings);
+    /* Only so does it take a bare LF for a line's end; wh_head_check sees to the rest. */
+    if (service->limits.relaxed & WH_RELAXED_LINE_FEED) {
+      llhttp_set_lenient_headers(&shared->states[i], 1);
+    }
     llhttp_execute(&shared->states[i], lines[i], strlen(lines[i]));
   }
   wh_http1_prepare_upgrade(shared);
@@ -80,6 +91,8 @@ static size_t slot_offset(const wh_http1 *session, const char *at) {
 static int on_name(llhttp_t *parser, const char *at, size_t length) {
   wh_http1 *session = session_of(parser);
   uint8_t *entry;
+  parser->header_state =
+      0; /* no name means anything to it: it would read some values its own way */
   if (session->fields == 0 || session->in_value) {
     if (session->fields >= session->service->limits.header_count) return HPE_USER;
     size_t raw = slot_offset(session, at) - WH_SLOT_DATA;
@@ -111,15 +124,51 @@ static int on_value(llhttp_t *parser, const char *at, size_t length) {
   return 0;
 }
 
+/* Whether the byte may come next in the empty lines before a request line. */
+static int is_blank_byte(const wh_http1 *session, uint8_t byte, unsigned blanks) {
+  if (session->service->limits.relaxed & WH_RELAXED_LINE_FEED) return byte == '\r' || byte == '\n';
+  return byte == (blanks & 1 ? '\n' : '\r');
+}
+
+/*
+ * Skips empty lines. The first byte of a request, or `end`; NULL where the request is refused: there are
+ * too many, or a CR or LF alone.
+ */
+static const uint8_t *skip_blank_lines(wh_http1 *session, const uint8_t *start,
+                                       const uint8_t *end) {
+  unsigned before = *session->head_hint >> BLANK_BYTES_SHIFT, blanks = before;
+  while (start < end && is_blank_byte(session, *start, blanks)) {
+    start++;
+    if (++blanks > BLANK_BYTES_LIMIT) return NULL;
+  }
+  if (start < end) {
+    int is_cut = blanks & 1 && !(session->service->limits.relaxed & WH_RELAXED_LINE_FEED);
+    if (is_cut) return NULL;
+    blanks = 0;
+  }
+  if (blanks != before) {
+    *session->head_hint = (uint8_t)((*session->head_hint & ((1U << BLANK_BYTES_SHIFT) - 1)) |
+                                    blanks << BLANK_BYTES_SHIFT);
+  }
+  return start;
+}
+
 /* Takes a complete request line, without its LF, apart. */
 static int take_request_line(wh_http1 *session, const uint8_t *line, size_t length) {
+  static const char preface[] = "PRI * HTTP/2.0"; /* RFC 9113 section 3.4 */
+  unsigned relaxed = session->service->limits.relaxed;
   wh_request_line parts;
-  if (length == 0 || line[length - 1] != '\r') {
+  if (length > 0 && line[length - 1] == '\r') {
+    length--;
+  } else if (!(relaxed & WH_RELAXED_LINE_FEED)) {
     wh_http1_refuse(session, WH_REFUSED_REQUEST_LINE); /* a bare LF ends no line */
     return -1;
   }
-  int status = wh_request_line_parse(line, length - 1, &parts);
+  int status = wh_request_line_parse_with(
+      line, length, relaxed & WH_RELAXED_RAW_QUERY ? WH_REQUEST_LINE_RAW_QUERY : 0, &parts);
   if (status != 0) {
+    session->preface = *session->requests == 0 && length == sizeof preface - 1 &&
+                       memcmp(line, preface, sizeof preface - 1) == 0;
     session->allow_options = status == 405 && parts.form == WH_TARGET_ASTERISK;
     session->allow_connect = status == 405 && parts.form == WH_TARGET_AUTHORITY;
     wh_refusal reason = status == 405   ? WH_REFUSED_METHOD_FOR_TARGET
@@ -164,12 +213,10 @@ size_t wh_http1_receive_line(wh_http1 *session, const uint8_t *data, size_t leng
   uint32_t limit = session->service->limits.request_line_size;
   const uint8_t *start = data, *end = data + length;
   if (session->parsing == NULL) {
-    while (start < end && (*start == '\r' || *start == '\n')) {
-      start++;
-      if (++session->fields_start > BLANK_BYTES_LIMIT) {
-        wh_http1_refuse(session, WH_REFUSED_REQUEST_LINE);
-        return length;
-      }
+    start = skip_blank_lines(session, start, end);
+    if (start == NULL) {
+      wh_http1_refuse(session, WH_REFUSED_REQUEST_LINE);
+      return length;
     }
     if (start == end) return length;
     session->parsing = wh_exchange_take(session->service->pool);
@@ -276,7 +323,8 @@ size_t wh_http1_receive_fields(wh_http1 *session, const uint8_t *data, size_t le
       wh_http1_refuse(session, WH_REFUSED_NO_MEMORY);
       return length;
     }
-    if (session->parsing->slot[WH_SLOT_DATA + session->raw_used - 2] != '\r') {
+    if (session->parsing->slot[WH_SLOT_DATA + session->raw_used - 2] != '\r' &&
+        !(session->service->limits.relaxed & WH_RELAXED_LINE_FEED)) {
       wh_http1_refuse(session, WH_REFUSED_HEADER); /* llhttp lets a bare LF be the empty line */
       return length;
     }
@@ -335,7 +383,8 @@ static void finish_head(wh_http1 *session, const wh_cached_head *cached) {
     facts = cached->facts;
     id = cached->id;
   } else {
-    wh_refusal reason = wh_head_check(exchange, session->fields, &facts);
+    wh_refusal reason =
+        wh_head_check(exchange, session->fields, session->service->limits.relaxed, &facts);
     if (reason != 0) {
       wh_http1_refuse(session, reason);
       return;

@@ -42,8 +42,17 @@ void wh_http1_refuse(wh_http1 *session, wh_refusal reason) {
   if (session->first == NULL) wh_http1_write_refusal(session);
 }
 
+/* GOAWAY with HTTP_1_1_REQUIRED, no stream taken (RFC 9113 section 6.8): what its client can read. */
+static const uint8_t goaway[] = {0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0d};
+
 void wh_http1_write_refusal(wh_http1 *session) {
   const wh_transport *transport = session->service->transport;
+  if (session->preface) {
+    transport->append(session->connection, goaway, sizeof goaway);
+    wh_http1_end_connection(session);
+    session->refusal = WH_REFUSED_NOTHING;
+    return;
+  }
   const wh_refusal_answer *made = &session->service->refusal_answers[session->refusal];
   static const char options[] = "Allow: OPTIONS\r\n", connect[] = "Allow: CONNECT\r\n";
   /* A target of CONNECT allows no method (RFC 9110 section 10.2.1: the field may be empty). */

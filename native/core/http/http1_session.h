@@ -32,7 +32,7 @@ struct wh_http1 {
   void *connection;
   uint64_t number;
   uint32_t *requests;
-  uint8_t *head_hint;        /* the connection's, for the cache of header sections */
+  uint8_t *head_hint;        /* the connection's: see http1_head.c, and head_cache.h */
   wh_exchange *first, *last; /* dispatched and not answered, in order */
   wh_exchange *parsing;      /* whose head or body is being received */
   size_t running;            /* exchanges from first to last */
@@ -58,6 +58,7 @@ struct wh_http1 {
   uint8_t in_value : 1;     /* the last span was of a value */
   uint8_t refused_head : 1; /* the refused request was HEAD: no body */
   uint8_t allow_options : 1, allow_connect : 1; /* which Allow a 405 carries */
+  uint8_t preface : 1;     /* the request line that is refused begins an HTTP/2 connection */
   uint8_t body_opened : 1; /* the application has begun to read the body: its limit is settled */
   uint8_t body_held : 1;   /* the body exceeds its limit, which the application may yet raise */
   uint8_t sequence_length; /* of `sequence`: the start of a UTF-8 sequence in a trailer section */

@@ -22,6 +22,8 @@
   X(CONTENT_LENGTH, "invalidContentLength", 400, "Content-Length is not valid.")                  \
   X(TRANSFER_ENCODING, "invalidTransferEncoding", 400,                                            \
     "Transfer-Encoding is not chunked, or is there beside Content-Length.")                       \
+  X(TRANSFER_CODING, "unsupportedTransferCoding", 501,                                            \
+    "No transfer coding but chunked is understood here.")                                         \
   X(LENGTH_REQUIRED, "lengthRequiredHttp10", 400, "An HTTP/1.0 request needs a Content-Length.")  \
   X(EXPECTATION, "expectationFailed", 417, "Only 100-continue can be expected.")                  \
   X(CHUNK, "invalidChunk", 400, "The chunked body is not valid.")                                 \

@@ -6,7 +6,8 @@
 #include "http/host.h"
 #include "http/method.h"
 
-#define VERSION_LENGTH 8 /* HTTP/1.1 */
+#define VERSION_LENGTH 8       /* HTTP/1.1 */
+#define SHORT_VERSION_LENGTH 7 /* what Kestrel still takes for a version: HTTP/1. */
 
 /*
  * What the scan of a target must look at. A byte with none of these is an ordinary one, and most
@@ -68,20 +69,29 @@ static int is_dot_segment(const uint8_t *p, const uint8_t *end) {
   return p == end || *p == '/' || *p == '?';
 }
 
+/* Whether all that stands from the "?" on may stand in a query (RFC 3986 section 3.4). */
+static int is_query(const uint8_t *p, const uint8_t *end, unsigned options) {
+  /* As browsers and fetch send it (URL Standard, query percent-encode set): [ ] { } | ^, a lone %. */
+  if (options & WH_REQUEST_LINE_RAW_QUERY) return skip_ordinary(p, end, REFUSED) == end;
+  for (;; p += 3) {
+    p = skip_ordinary(p, end, REFUSED | REFUSED_STRICTLY | PERCENT);
+    if (p == end) return 1;
+    if (*p != '%' || !is_escape(p, end)) return 0;
+  }
+}
+
 /*
  * Path and query from `start`, which is a "/" or, in the absolute form, possibly "?" or the end. 0
  * or 400.
  */
 static int parse_path(const uint8_t *line, const uint8_t *start, const uint8_t *end,
                       unsigned options, wh_request_line *out) {
-  const int lenient = (options & WH_REQUEST_LINE_LENIENT) != 0;
-  const unsigned refused = lenient ? REFUSED : REFUSED | REFUSED_STRICTLY;
   const uint8_t *p = start;
   for (;;) {
-    p = skip_ordinary(p, end, refused | QUESTION_MARK | PERCENT | DOT);
+    p = skip_ordinary(p, end, REFUSED | REFUSED_STRICTLY | QUESTION_MARK | PERCENT | DOT);
     if (p == end || *p == '?') break;
     if (*p == '%') {
-      if (!lenient && !is_escape(p, end)) return 400;
+      if (!is_escape(p, end)) return 400;
       out->flags |= WH_TARGET_NEEDS_DECODING;
     } else if (*p == '.') {
       if (p > start && p[-1] == '/' && is_dot_segment(p, end)) {
@@ -97,9 +107,7 @@ static int parse_path(const uint8_t *line, const uint8_t *start, const uint8_t *
   if (p == start) out->flags |= WH_TARGET_EMPTY_PATH;
   out->query_offset = (uint32_t)(p - line);
   out->query_length = (uint32_t)(end - p);
-  /* Browsers and fetch send [ ] { } | ^ and a lone % in a query as they are (URL Standard, query
-     percent-encode set), and nothing here takes a query apart: so only what no sender may send. */
-  return skip_ordinary(p, end, REFUSED) == end ? 0 : 400;
+  return is_query(p, end, options) ? 0 : 400;
 }
 
 static void set_authority(const uint8_t *line, const uint8_t *start, const uint8_t *end,
@@ -156,11 +164,11 @@ static int parse_target(const uint8_t *line, const uint8_t *start, const uint8_t
 }
 
 /* The version's minor number where it is HTTP/1.0 or HTTP/1.1; else -400 or -505. */
-static int parse_version(const uint8_t *p) {
-  if (memcmp(p, "HTTP/", 5) != 0 || p[6] != '.') return -400;
-  if ((wh_characters[p[5]] & wh_characters[p[7]] & WH_CHARACTER_DIGIT) == 0) return -400;
-  if (p[5] != '1' || p[7] > '1') return -505;
-  return p[7] - '0';
+static int parse_version(const uint8_t *p, size_t length) {
+  if (length == VERSION_LENGTH && memcmp(p, "HTTP/1.", 7) == 0 && (p[7] == '0' || p[7] == '1')) {
+    return p[7] - '0';
+  }
+  return wh_equals_ignore_case(p, (const uint8_t *)"HTTP/", 5) ? -505 : -400;
 }
 
 /* The length of the method, which a SP must follow; 0 where it is none. */
@@ -187,10 +195,11 @@ int wh_request_line_parse_with(const uint8_t *line, size_t length, unsigned opti
 
   /* The version has a fixed length, so that the target is all that stands between. */
   size_t start = method_length + 1;
-  if (length < start + 1 + 1 + VERSION_LENGTH) return 400;
+  if (length < start + 1 + 1 + SHORT_VERSION_LENGTH) return 400;
   size_t end = length - VERSION_LENGTH - 1;
-  if (line[end] != ' ') return 400;
-  int version = parse_version(line + end + 1);
+  if (line[end] != ' ' && line[++end] != ' ') return 400;
+  if (end <= start) return 400;
+  int version = parse_version(line + end + 1, length - end - 1);
   if (version == -400) return 400;
 
   out->target_offset = (uint32_t)start;

@@ -25,10 +25,10 @@ enum wh_scheme { WH_SCHEME_NONE = 0, WH_SCHEME_HTTP = 1, WH_SCHEME_HTTPS = 2 };
 
 enum wh_request_line_option {
   /*
-   * Targets may hold the visible characters that RFC 3986 does not allow (" < > [ \ ] ^ ` { | },
-   * never "#"), and "%" without two hexadecimal digits. Queries may in any case: browsers send them.
+   * Queries may hold the visible characters that RFC 3986 does not allow (" < > [ \ ] ^ ` { | },
+   * never "#"), and "%" without two hexadecimal digits: browsers send most of these as they are.
    */
-  WH_REQUEST_LINE_LENIENT = 1
+  WH_REQUEST_LINE_RAW_QUERY = 1
 };
 
 /* What a request line says. Offsets count from the start of the line. */
@@ -47,13 +47,14 @@ typedef struct wh_request_line {
 
 /*
  * Parses one complete line without its line end. 0, or the HTTP status to refuse with:
- *   400  not the grammar; a control, SP, DEL, "#" or a byte from 0x80 in the target; not a version
- *        at all; userinfo, an empty host or another scheme than http and https; CONNECT without
- *        host:port
+ *   400  not the grammar; a byte in the target that RFC 3986 does not allow there, or "%" without
+ *        two hexadecimal digits; not a version at all; userinfo, an empty host or another scheme
+ *        than http and https; CONNECT without host:port
  *   405  "*" with another method than OPTIONS (out->form is then WH_TARGET_ASTERISK: Allow:
  *        OPTIONS), an authority with another method than CONNECT (WH_TARGET_AUTHORITY: Allow:
  *        CONNECT)
- *   505  HTTP/digit.digit that is neither 1.0 nor 1.1
+ *   505  seven or eight bytes that begin with HTTP/ (in any case of letters) and are neither
+ *        HTTP/1.0 nor HTTP/1.1 (reference: A6)
  *        (a target that is not the grammar is still 400, one for another method 505)
  * After a refusal only out->form, method and method_length (0 where the method is not valid) mean
  * something. A line must be shorter than 4 GiB (the request line limit is far below). Any thread.

@@ -52,11 +52,19 @@ typedef struct wh_receiver {
   void (*keep)(void *user, const uint8_t *end);
 } wh_receiver;
 
+/* What is let through that RFC 9112 or this server refuses by default. */
+enum wh_relaxed {
+  WH_RELAXED_RAW_QUERY = 1, /* allowRawQueryCharacters: see WH_REQUEST_LINE_RAW_QUERY */
+  WH_RELAXED_LINE_FEED = 2, /* allowBareLineFeed: LF ends a line, but for chunks (RFC 9112 2.2) */
+  WH_RELAXED_HOST_OVERRIDE = 4 /* allowHostHeaderOverride: an absolute target's authority is Host */
+};
+
 typedef struct wh_http_limits {
   uint32_t request_line_size;  /* bytes, with CRLF: maxRequestLineSize */
   uint32_t headers_total_size; /* bytes of all header lines: maxRequestHeadersTotalSize */
   uint32_t header_count;       /* maxRequestHeaderCount */
   uint32_t pipelined;          /* requests of one connection that run at once */
+  uint32_t relaxed;            /* WH_RELAXED_... */
   uint64_t request_body_size;  /* UINT64_MAX = none: maxRequestBodySize */
   uint64_t upgraded;           /* UINT64_MAX = none: maxConcurrentUpgradedConnections */
 } wh_http_limits;

@@ -47,8 +47,9 @@ typedef struct wh_limits {
 #define WH_LIMIT_MEMBER(member, name, initial, least, greatest, open, unit, effect) int64_t member;
   WH_LIMITS(WH_LIMIT_MEMBER)
 #undef WH_LIMIT_MEMBER
-  /* Not limits, but set with them. */
+  /* Not limits, but set with them: addServerHeader, and what http1 lets through (service.h). */
   uint8_t add_server_header;
+  uint8_t allow_raw_query_characters, allow_bare_line_feed, allow_host_header_override;
 } wh_limits;
 
 /* A row of the table, for those who set limits by name. */

@@ -72,6 +72,9 @@ int wh_server_create(const wh_memory *memory, const wh_limits *limits, const wh_
       .upgraded = limits->max_concurrent_upgraded_connections == WH_UNLIMITED
                       ? UINT64_MAX
                       : (uint64_t)limits->max_concurrent_upgraded_connections,
+      .relaxed = (limits->allow_raw_query_characters ? WH_RELAXED_RAW_QUERY : 0U) |
+                 (limits->allow_bare_line_feed ? WH_RELAXED_LINE_FEED : 0U) |
+                 (limits->allow_host_header_override ? WH_RELAXED_HOST_OVERRIDE : 0U),
   };
   int error = wh_loop_create(memory->arena, memory->arena_size, &server->loop);
   if (error == WH_OK) error = wh_outbox_init(&server->outbox, server->loop, &pinned_source, server);

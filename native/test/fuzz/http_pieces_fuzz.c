@@ -206,7 +206,7 @@ static void release(outcome *out) {
 }
 
 static void fuzz_chunked(const uint8_t *data, size_t n, unsigned options) {
-  const wh_chunked_limits small = {20, 24, 12, 24, 2};
+  const wh_chunked_limits small = {20, 24, 12, 24, 2, options >> 5 & 1};
   const wh_chunked_limits *limits = options & 1 ? &small : NULL;
   outcome whole;
   outcome cut;
@@ -245,7 +245,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   uint8_t *input = allocate(n);
   memcpy(input, data + 1, n);
   switch (data[0] & 3) {
-  case 0: fuzz_request_line(input, n, options & 1 ? WH_REQUEST_LINE_LENIENT : 0); break;
+  case 0: fuzz_request_line(input, n, options & 1 ? WH_REQUEST_LINE_RAW_QUERY : 0); break;
   case 1:
     if (n > 0 && input[0] == '/') fuzz_path(input, n);
     break;
