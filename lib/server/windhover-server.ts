@@ -4,10 +4,15 @@ import { ServerAddressesFeature } from '../features/server-features.js';
 import { invalidArgument, WindhoverError } from '../http/errors.js';
 import { getAddon, type LaneOptions } from '../native/addon.js';
 import { NativeServer } from '../native/native-server.js';
+import type { ServerMetrics } from './metrics.js';
+import { noMetrics, toServerMetrics } from './metrics.js';
 import type { EndpointOptions, ServerOptions } from './options.js';
 import type { HttpApplication, Server } from './server.js';
 import { toLaneEndpoint, toLaneOptions } from './windhover/native-options.js';
+import { Observer } from './windhover/observer.js';
 import { RequestRunner } from './windhover/request-runner.js';
+
+export type { ServerMetrics } from './metrics.js';
 
 /** Where a server listens that was not told. Source: Kestrel. */
 const DEFAULT_URL = 'http://localhost:5000';
@@ -15,39 +20,12 @@ const DEFAULT_URL = 'http://localhost:5000';
 /** How long stop() waits for running requests where its caller sets no limit (ms). Source: .NET's host. */
 const SHUTDOWN_TIMEOUT = 30_000;
 
-/** What a server has counted since its start, and what there is now. */
-export interface ServerMetrics {
-  /** Open connections. */
-  readonly connections: number;
-  /** Connections accepted so far. */
-  readonly totalConnections: number;
-  /** Requests given to the application so far. */
-  readonly requests: number;
-  /** Requests that have not been answered in full. */
-  readonly activeRequests: number;
-  /** Answers sent in full. */
-  readonly answers: number;
-  /** Requests that the server refused by itself. */
-  readonly refused: number;
-  /** Bytes from clients, and to them. */
-  readonly bytesReceived: number;
-  readonly bytesSent: number;
-  /** Calls into JavaScript, each for all the requests that were there. */
-  readonly batches: number;
-  /** Answers by the time from the application's call to the end of the answer. */
-  readonly latency: {
-    /** How many answers fell into each bucket. */
-    readonly counts: readonly number[];
-    /** The upper end of each bucket (µs), exclusive. */
-    readonly bounds: readonly number[];
-  };
-}
-
 /** An HTTP server on windhover's native core. Source of names and behaviour: Kestrel. */
 export class WindhoverServer implements Server {
   readonly features: FeatureCollection = new FeatureCollection();
   private readonly options: LaneOptions;
   private readonly endpoints: readonly EndpointOptions[];
+  private readonly observer: Observer;
   private native: NativeServer | undefined;
   private stopping: Promise<void> | undefined;
   private lastMetrics: ServerMetrics | undefined;
@@ -67,6 +45,7 @@ export class WindhoverServer implements Server {
     this.endpoints.forEach((endpoint, i) => {
       toLaneEndpoint(endpoint, `endpoints[${String(i)}]`);
     });
+    this.observer = new Observer(this, options.logger);
     this.features.set(ServerAddressesFeature, { addresses: [] });
   }
 
@@ -92,7 +71,7 @@ export class WindhoverServer implements Server {
     const { requestTimeout } = this.options;
     const limit =
       typeof requestTimeout === 'number' && requestTimeout !== Infinity ? requestTimeout : 0;
-    const runner = new RequestRunner(application, limit);
+    const runner = new RequestRunner(application, this.observer, limit);
     const native = new NativeServer(this.options, runner);
     const feature = this.features.get(ServerAddressesFeature);
     const asked = this.endpoints.length > 0 ? [] : (feature?.addresses ?? []);
@@ -110,6 +89,7 @@ export class WindhoverServer implements Server {
     this.runner = runner;
     if (!this.isReferenced) native.keepAlive(false);
     feature?.addresses.splice(0, feature.addresses.length, ...native.urls());
+    this.observer.serverStarted(this.addresses);
   }
 
   /**
@@ -139,9 +119,8 @@ export class WindhoverServer implements Server {
 
   /** What the server has counted. After the stop: what it had counted until then. */
   metrics(): ServerMetrics {
-    if (this.native === undefined) return this.lastMetrics ?? NO_METRICS;
-    const { latencyCounts: counts, latencyLimits: bounds, ...told } = this.native.metrics();
-    return { ...told, latency: { counts, bounds } };
+    if (this.native === undefined) return (this.lastMetrics ??= noMetrics());
+    return toServerMetrics(this.native.metrics());
   }
 
   /** Lets the process end although the server listens. */
@@ -164,6 +143,7 @@ export class WindhoverServer implements Server {
     const waitEnded = new Promise<void>((resolve) => {
       this.endWait = resolve;
     });
+    this.observer.serverStopping();
     native.stopListening();
     const drained = new Promise<void>((resolve) => {
       runner.onDrained = resolve;
@@ -172,10 +152,12 @@ export class WindhoverServer implements Server {
     const timer = hasLimit ? setTimeout(this.endWait, SHUTDOWN_TIMEOUT) : undefined;
     await Promise.race([drained.then(() => runner.whenIdle()), waitEnded]);
     clearTimeout(timer);
+    const left = { connections: this.metrics().connections, requests: runner.running };
     native.abort();
     this.lastMetrics = this.metrics();
     native.close();
     this.native = undefined;
+    this.observer.serverStopped(left);
   }
 }
 
@@ -194,16 +176,3 @@ function requireSignal(signal: unknown): void {
   if (typeof aborted === 'boolean' && typeof addEventListener === 'function') return;
   throw invalidArgument('signal', 'an AbortSignal', signal);
 }
-
-const NO_METRICS: ServerMetrics = {
-  connections: 0,
-  totalConnections: 0,
-  requests: 0,
-  activeRequests: 0,
-  answers: 0,
-  refused: 0,
-  bytesReceived: 0,
-  bytesSent: 0,
-  batches: 0,
-  latency: { counts: [], bounds: [] },
-};

@@ -1,6 +1,7 @@
 /** From the options that a person writes to those that the core takes. */
 import { codedRangeError, codedTypeError, invalidArgument } from '../../http/errors.js';
 import type { LaneEndpoint, LaneOptions } from '../../native/addon.js';
+import { isLogger } from '../log-events.js';
 import type { EndpointOptions, MinDataRate, ServerLimits, ServerOptions } from '../options.js';
 import { toRefusalAnswers } from './refusals.js';
 
@@ -27,6 +28,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
   'limits',
   'addServerHeader',
   'refusals',
+  'logger',
   'busyPoll',
 ]);
 
@@ -99,7 +101,14 @@ export function toLaneOptions(options: ServerOptions): LaneOptions {
     throw invalidArgument('options', 'an object', options);
   }
   refuseUnknown(options, OPTIONS, '');
-  const { endpoints, limits = {}, busyPoll = 'adaptive', addServerHeader, refusals } = options;
+  const {
+    endpoints,
+    limits = {},
+    busyPoll = 'adaptive',
+    addServerHeader,
+    refusals,
+    logger,
+  } = options;
   if (endpoints !== undefined && !Array.isArray(endpoints)) {
     throw wrongType('endpoints', 'an array', endpoints);
   }
@@ -107,6 +116,9 @@ export function toLaneOptions(options: ServerOptions): LaneOptions {
   refuseUnknown(limits, LIMITS, 'limits.');
   if (addServerHeader !== undefined && typeof addServerHeader !== 'boolean') {
     throw wrongType('addServerHeader', 'a boolean', addServerHeader);
+  }
+  if (logger !== undefined && !isLogger(logger)) {
+    throw wrongType('logger', 'an object with debug, info, warn and error', logger);
   }
   return {
     ...flattenLimits(limits),
