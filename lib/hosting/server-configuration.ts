@@ -1,5 +1,6 @@
 /** What `builder.server` is: the options of the server, still open to change. */
 import { invalidArgument } from '../http/errors.js';
+import type { Logger } from '../server/log-events.js';
 import type { EndpointOptions, ServerLimits, ServerOptions } from '../server/options.js';
 
 /** The options of the server that the application will run on. Source: ConfigureWebHost and Kestrel's options. */
@@ -14,6 +15,16 @@ export class ServerConfiguration implements ServerOptions {
   busyPoll: 'adaptive' | number | false = 'adaptive';
   /** What answers to refused requests say; see {@link ServerOptions.refusals}. */
   refusals: NonNullable<ServerOptions['refusals']> = 'empty';
+  /** Where the server's events go; see {@link ServerOptions.logger}. */
+  logger: Logger | undefined;
+
+  /** @param options - What is configured already; everything can be changed. */
+  constructor(options: ServerOptions = {}) {
+    const { endpoints = [], limits = {}, ...others } = options;
+    this.endpoints.push(...endpoints);
+    Object.assign(this.limits, limits);
+    Object.assign(this, others);
+  }
 
   /**
    * Adds an endpoint.
