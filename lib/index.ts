@@ -12,9 +12,15 @@ export type { Middleware, Next } from './hosting/pipeline.js';
 export type { PipelineBuilder } from './hosting/pipeline-builder.js';
 export type { ServerConfiguration } from './hosting/server-configuration.js';
 
+// Configuration.
+export { Configuration } from './hosting/configuration.js';
+export type { Scalar, Setting } from './hosting/configuration.js';
+export { loadConfiguration } from './hosting/configuration-sources.js';
+export type { ConfigurationOptions } from './hosting/configuration-sources.js';
+export { serverOptionsFromConfiguration } from './hosting/server-options-binding.js';
+
 // Servers.
 export { WindhoverServer } from './server/windhover-server.js';
-export type { ServerMetrics } from './server/windhover-server.js';
 export type {
   EndpointOptions,
   EndpointSettings,
@@ -40,6 +46,29 @@ export type {
   RequestDelegate,
   Server,
 } from './server/server.js';
+
+// What an operator sees.
+export { ChannelNames } from './server/diagnostics.js';
+export type {
+  RequestMessage,
+  RequestRefusedMessage,
+  ServerStartMessage,
+  ServerStopMessage,
+} from './server/diagnostics.js';
+export { LogEvents } from './server/log-events.js';
+export type { LogEvent, Logger } from './server/log-events.js';
+export type { DurationHistogram, ServerMetrics, StatusClass } from './server/metrics.js';
+export { metricsContentType, metricsText } from './server/metrics-text.js';
+export type { MetricsSource } from './server/metrics-text.js';
+export { instrument } from './server/opentelemetry.js';
+export type {
+  HistogramLike,
+  InstrumentOptions,
+  MeterLike,
+  MetricAttributes,
+  ObservableCallbackLike,
+  ObservableLike,
+} from './server/opentelemetry.js';
 
 // One request.
 export { HttpContext } from './http/http-context.js';

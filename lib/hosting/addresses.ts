@@ -20,6 +20,8 @@ export interface AddressSources {
   readonly args: readonly string[];
   /** The environment, for WINDHOVER_URLS and PORT. */
   readonly variables: Variables;
+  /** The setting `urls` of the application's configuration. */
+  readonly configured?: readonly string[];
 }
 
 /** What was chosen. */
@@ -30,8 +32,8 @@ export interface ChosenEndpoints {
 }
 
 /**
- * Chooses: endpoints, else `app.urls`, else `--urls`, else WINDHOVER_URLS, else PORT (on every address),
- * else {@link DEFAULT_URL}. Lists of URLs are divided by semicolons. Source: Kestrel; PORT is what
+ * Chooses: endpoints, else `app.urls`, else `--urls`, else WINDHOVER_URLS, else the configuration's `urls`,
+ * else PORT (on every address), else {@link DEFAULT_URL}. Lists of URLs are divided by semicolons. Source: Kestrel; PORT is what
  * platforms for Node programs set.
  *
  * @throws RangeError WH_ERR_INVALID_PORT where PORT is needed and no port.
@@ -42,7 +44,9 @@ export function chooseEndpoints(sources: AddressSources): ChosenEndpoints {
   if (sources.endpoints.length > 0) {
     return { endpoints: sources.endpoints, ignoredUrls: [...inCode, ...onCommandLine] };
   }
-  const urls = [inCode, onCommandLine, splitUrls(sources.variables['WINDHOVER_URLS'])].find(
+  const configured = (sources.configured ?? []).flatMap(splitUrls);
+  const inVariable = splitUrls(sources.variables['WINDHOVER_URLS']);
+  const urls = [inCode, onCommandLine, inVariable, configured].find(
     (candidates) => candidates.length > 0,
   ) ?? [urlOfPort(nonEmpty(sources.variables['PORT'])) ?? DEFAULT_URL];
   return { endpoints: urls.map((url) => ({ url })), ignoredUrls: [] };

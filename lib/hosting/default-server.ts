@@ -7,4 +7,5 @@ import { WindhoverServer } from '../server/windhover-server.js';
 export type ServerFactory = (options: ServerOptions) => Server;
 
 /** Makes a WindhoverServer. */
-export const createDefaultServer: ServerFactory = (options) => new WindhoverServer(options);
+export const createDefaultServer = (options: ServerOptions): WindhoverServer =>
+  new WindhoverServer(options);

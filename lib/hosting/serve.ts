@@ -1,9 +1,11 @@
 /** The smallest way to serve: one function, on a WindhoverServer. */
 import { ServerAddressesFeature } from '../features/server-features.js';
 import { invalidArgument } from '../http/errors.js';
+import type { Logger } from '../server/log-events.js';
 import type { EndpointOptions, ServerOptions } from '../server/options.js';
 import type { ErrorListener, RequestDelegate, Server } from '../server/server.js';
 import { createApplication } from '../server/server.js';
+import type { WindhoverServer } from '../server/windhover-server.js';
 import { DEFAULT_URL } from './addresses.js';
 import { createDefaultServer } from './default-server.js';
 import { resolveEnvironment } from './host-environment.js';
@@ -12,14 +14,18 @@ import { resolveEnvironment } from './host-environment.js';
 export interface ServeOptions extends ServerOptions {
   /** The URLs to listen on, besides the endpoints. Default `http://localhost:5000`, if there are none. */
   urls?: string | readonly string[];
-  /** Hears of every failure of the handler but bad requests. Default: console.error. */
+  /** Hears of every failure of the handler but bad requests. Default: the logger, or console.error. */
   onError?: ErrorListener;
 }
 
-/** A server at work. */
-export interface RunningServer {
+/**
+ * A server at work.
+ *
+ * @typeParam S - What kind of server it is: a {@link WindhoverServer} with {@link serve}.
+ */
+export interface RunningServer<S extends Server = Server> {
   /** The server. */
-  readonly server: Server;
+  readonly server: S;
   /** The URLs really bound, such as `http://127.0.0.1:49152`. */
   readonly addresses: readonly string[];
   /**
@@ -42,7 +48,7 @@ export interface RunningServer {
 export async function serve(
   options: ServeOptions,
   delegate: RequestDelegate,
-): Promise<RunningServer> {
+): Promise<RunningServer<WindhoverServer>> {
   if (typeof options !== 'object' || (options as unknown) === null) {
     throw invalidArgument('options', 'an object', options);
   }
@@ -52,18 +58,21 @@ export async function serve(
   }
   const endpoints: EndpointOptions[] = [...(serverOptions.endpoints ?? []), ...toEndpoints(urls)];
   if (endpoints.length === 0) endpoints.push({ url: DEFAULT_URL });
-  return startServing(createDefaultServer({ ...serverOptions, endpoints }), delegate, onError);
+  const server = createDefaultServer({ ...serverOptions, endpoints });
+  return startServing(server, delegate, onError, serverOptions.logger);
 }
 
 /** Starts a server with one function, as {@link serve} does. */
-export async function startServing(
-  server: Server,
+export async function startServing<S extends Server>(
+  server: S,
   delegate: RequestDelegate,
   onError: ErrorListener | undefined,
-): Promise<RunningServer> {
+  logger?: Logger,
+): Promise<RunningServer<S>> {
   const application = createApplication(delegate, {
     development: resolveEnvironment({}, process.env).isDevelopment,
-    ...(onError === undefined ? {} : { onError }),
+    onError,
+    logger,
   });
   await server.start(application);
   return {

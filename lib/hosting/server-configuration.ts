@@ -1,5 +1,6 @@
 /** What `builder.server` is: the options of the server, still open to change. */
 import { invalidArgument } from '../http/errors.js';
+import type { Logger } from '../server/log-events.js';
 import type {
   EndpointOptions,
   Http1Options,
@@ -24,6 +25,18 @@ export class ServerConfiguration implements ServerOptions {
   busyPoll: 'adaptive' | number | false = 'adaptive';
   /** What answers to refused requests say; see {@link ServerOptions.refusals}. */
   refusals: NonNullable<ServerOptions['refusals']> = 'empty';
+  /** Where the server's events go; see {@link ServerOptions.logger}. */
+  logger: Logger | undefined;
+
+  /** @param options - What is configured already; everything can be changed. */
+  constructor(options: ServerOptions = {}) {
+    const { endpoints = [], limits, shutdown, http1, ...others } = options;
+    this.endpoints.push(...endpoints);
+    Object.assign(this.limits, limits);
+    Object.assign(this.shutdown, shutdown);
+    Object.assign(this.http1, http1);
+    Object.assign(this, others);
+  }
 
   /**
    * Adds an endpoint.

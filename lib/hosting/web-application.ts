@@ -1,10 +1,13 @@
 /** An application with a server under it, from its first line of configuration to its last request. */
 import { ServerAddressesFeature } from '../features/server-features.js';
 import { WindhoverError, invalidArgument } from '../http/errors.js';
+import type { Logger } from '../server/log-events.js';
 import type { ErrorListener, Server } from '../server/server.js';
 import { createApplication } from '../server/server.js';
 import { SHUTDOWN_TIMEOUT, TIMER_MAX } from '../server/windhover/shutdown-options.js';
 import { chooseEndpoints } from './addresses.js';
+import type { Configuration } from './configuration.js';
+import { loadConfiguration } from './configuration-sources.js';
 import type { ApplicationLifetime } from './application-lifetime.js';
 import { LifetimeController } from './application-lifetime.js';
 import type { ServerFactory } from './default-server.js';
@@ -13,15 +16,22 @@ import type { HostEnvironment } from './host-environment.js';
 import { resolveEnvironment } from './host-environment.js';
 import { PipelineBuilder } from './pipeline-builder.js';
 import { ServerConfiguration } from './server-configuration.js';
+import { bindServerOptions } from './server-options-binding.js';
 import { onStopSignals } from './stop-signals.js';
 
 /** What an application is begun with. */
 export interface WebApplicationOptions {
-  /** The command line, such as `process.argv.slice(2)`: `--urls`, `--environment`, `--contentRoot`. */
+  /**
+   * The command line, such as `process.argv.slice(2)`: `--urls`, `--environment`, `--contentRoot`, and
+   * settings, such as `--limits:keepAliveTimeout=30s`.
+   */
   readonly args?: readonly string[];
   /** The environment's name. Default: `--environment`, WINDHOVER_ENVIRONMENT, NODE_ENV, `Production`. */
   readonly environment?: string;
-  /** The directory that the application's files are relative to. Default: the working directory. */
+  /**
+   * The directory that the application's files are relative to, appsettings.json among them. Default: the
+   * working directory.
+   */
   readonly contentRoot?: string;
 }
 
@@ -29,14 +39,27 @@ export interface WebApplicationOptions {
 export class WebApplicationBuilder {
   /** Where the application runs. */
   readonly environment: HostEnvironment;
-  /** The options of the server: endpoints, limits and the rest. */
-  readonly server = new ServerConfiguration();
+  /** The settings of appsettings.json, the environment and the command line; see loadConfiguration. */
+  readonly configuration: Configuration;
+  /** The options of the server: endpoints, limits and the rest, as configured; what code sets wins. */
+  readonly server: ServerConfiguration;
   /** The URLs to listen on; the application's `urls` begin with them. */
   readonly urls = new Set<string>();
   /** Hears of every failure of a handler but bad requests. Default: console.error. */
   onError: ErrorListener | undefined = undefined;
-  /** Whether `run` keeps silent about where it listens. Default false. */
-  suppressStatusMessages = false;
+  /** Whether `run` keeps silent about where it listens. Default: the setting of that name, or false. */
+  suppressStatusMessages: boolean;
+
+  /**
+   * Where events go: the server's, and failures of handlers where there is no `onError`. The same as
+   * `server.logger`. Default: nowhere, and failures to console.error.
+   */
+  get logger(): Logger | undefined {
+    return this.server.logger;
+  }
+  set logger(logger: Logger | undefined) {
+    this.server.logger = logger;
+  }
 
   private chosenServer: Server | ServerFactory = createDefaultServer;
 
@@ -46,6 +69,13 @@ export class WebApplicationBuilder {
       throw invalidArgument('args', 'an array of strings', options.args);
     }
     this.environment = resolveEnvironment(options, process.env);
+    this.configuration = loadConfiguration(options);
+    this.server = new ServerConfiguration(bindServerOptions(this.configuration));
+    const { configuration } = this;
+    if (configuration.has('shutdownTimeout')) {
+      this.shutdownTimeout = configuration.getDuration('shutdownTimeout', SHUTDOWN_TIMEOUT);
+    }
+    this.suppressStatusMessages = configuration.getBoolean('suppressStatusMessages', false);
   }
 
   /**
@@ -86,6 +116,7 @@ export class WebApplicationBuilder {
     }
     return new WebApplication({
       environment: this.environment,
+      configuration: this.configuration,
       args: this.options.args ?? [],
       server: this.server,
       chosenServer: this.chosenServer,
@@ -100,6 +131,7 @@ export class WebApplicationBuilder {
 /** What a builder hands to its application. */
 interface WebApplicationSettings {
   readonly environment: HostEnvironment;
+  readonly configuration: Configuration;
   readonly args: readonly string[];
   readonly server: ServerConfiguration;
   readonly chosenServer: Server | ServerFactory;
@@ -116,6 +148,8 @@ interface WebApplicationSettings {
 export class WebApplication extends PipelineBuilder {
   /** Where the application runs. */
   readonly environment: HostEnvironment;
+  /** The settings of appsettings.json, the environment and the command line. */
+  readonly configuration: Configuration;
   /**
    * The URLs to listen on. They yield to the builder's endpoints, and win over `--urls`, WINDHOVER_URLS,
    * PORT and `http://localhost:5000`, in that order.
@@ -134,6 +168,7 @@ export class WebApplication extends PipelineBuilder {
   constructor(private readonly settings: WebApplicationSettings) {
     super();
     this.environment = settings.environment;
+    this.configuration = settings.configuration;
     this.urls = new Set(settings.urls);
     this.lifetime = this.life = new LifetimeController(() => {
       // Whoever waits for the stop hears of its failure; nobody else can.
@@ -232,7 +267,8 @@ export class WebApplication extends PipelineBuilder {
     const { onError } = this.settings;
     const application = createApplication(this._build(), {
       development: this.environment.isDevelopment,
-      ...(onError === undefined ? {} : { onError }),
+      onError,
+      logger: this.settings.server.logger,
     });
     const server = this.prepareServer();
     await server.start(application, signal);
@@ -246,6 +282,7 @@ export class WebApplication extends PipelineBuilder {
       urls: this.urls,
       args,
       variables: process.env,
+      configured: configuredUrls(this.configuration),
     });
     if (ignoredUrls.length > 0) {
       process.emitWarning(`Endpoints were configured: not listening on ${ignoredUrls.join(', ')}`, {
@@ -299,6 +336,14 @@ export class WebApplication extends PipelineBuilder {
     for (const address of this.addresses) console.log(`Now listening on: ${address}`);
     console.log(`Environment: ${this.environment.environmentName}. Press Ctrl+C to shut down.`);
   }
+}
+
+/** The setting `urls`: one text, or a list. */
+function configuredUrls(configuration: Configuration): string[] {
+  const text = configuration.getString('urls');
+  if (text !== undefined) return [text];
+  const section = configuration.getSection('urls');
+  return section.getNames().map((name) => section.getString(name, ''));
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

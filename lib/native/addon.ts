@@ -65,8 +65,35 @@ export interface LaneMetrics {
   readonly bytesSent: number;
   readonly batches: number;
   readonly pinnedBuffers: number;
-  readonly latencyCounts: readonly number[];
-  readonly latencyLimits: readonly number[];
+  /** By the number of the reason; see Addon.refusals. */
+  readonly refusals: Float64Array;
+  /** Heads of answers by status; 0 = no status. */
+  readonly statuses: Float64Array;
+  /** In the order of Addon.timeouts. */
+  readonly timeouts: Float64Array;
+  /** The upper ends of the buckets of each histogram (µs), exclusive. */
+  readonly bounds: Float64Array;
+  /** Requests by time from the first byte to the dispatch. */
+  readonly receivingCounts: Float64Array;
+  readonly receivingSum: number;
+  /** Requests by time from the start of the turn to their batch. */
+  readonly queueingCounts: Float64Array;
+  readonly queueingSum: number;
+  /** Answers by time from the dispatch to their end. */
+  readonly latencyCounts: Float64Array;
+  readonly latencySum: number;
+}
+
+/** A row of the core's table of limits. `Infinity` stands for no limit. */
+export interface LaneLimit {
+  readonly name: string;
+  readonly unit: string;
+  /** What happens to who exceeds it. */
+  readonly effect: string;
+  readonly initial: number;
+  readonly least: number;
+  readonly greatest: number;
+  readonly canBeUnlimited: boolean;
 }
 
 /** One server of the core: its shared memory and its functions. */
@@ -104,6 +131,10 @@ export interface Addon {
   create(options: LaneOptions, handlers: LaneHandlers): Lane;
   /** All the reasons for which requests are refused. */
   refusals(): LaneRefusal[];
+  /** All the limits. */
+  limitTable(): LaneLimit[];
+  /** The names of what LaneMetrics.timeouts counts. */
+  timeouts(): string[];
   /** The files that the libraries' functions come from; for the test suite. */
   symbolOrigins(): Record<string, string | null>;
 }

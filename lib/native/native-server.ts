@@ -5,6 +5,8 @@ import { getAddon } from './addon.js';
 import { CommandWriter } from './command-writer.js';
 import { Control, Event, EventFlag, Slab as SlabLayout } from './generated/shared-layout.js';
 import { KnownHeads } from './head-cache.js';
+import type { RefusedRequest } from './refused-request.js';
+import { readRefusedRequest } from './refused-request.js';
 import { InternedStrings, Slab } from './slab.js';
 import { Slot, type SlotHost } from './slot.js';
 
@@ -16,8 +18,16 @@ const NO_LIMIT = 0xffff_ffff;
 
 const PLACES = (1 << SlabLayout.SHIFT) - 1;
 
+/** Which refusals the core tells: all, or one a second at most, so that who begins to listen is noticed. */
+export const RefusalsTold = { ALL: 1, SAMPLES: 2 } as const;
+export type RefusalsTold = (typeof RefusalsTold)[keyof typeof RefusalsTold];
+
 /** What the layer above does for a native server. None of these may throw. */
 export interface RequestHandler {
+  /** Requests are about to come. Returns which refusals are to be told from now on. */
+  onBatch(): RefusalsTold;
+  /** The core has refused a request. */
+  onRefused(refused: RefusedRequest): void;
   /** A request is in the slot. What is still running when this returns is `slot.running`. */
   onRequest(slot: Slot): void;
   /** After `stop`: no listener and no connection is left. */
@@ -40,6 +50,7 @@ export class NativeServer implements SlotHost {
   readonly maxRequestBodySize: number | null;
   private readonly lane: Lane;
   private readonly events: Uint32Array;
+  private readonly control: Uint32Array;
   private readonly interned: InternedStrings;
   private readonly slabs: (readonly Slot[])[] = [];
   private closed = false;
@@ -74,11 +85,13 @@ export class NativeServer implements SlotHost {
     this.commands = new CommandWriter(lane);
     this.arena = Buffer.from(lane.arena);
     this.events = new Uint32Array(lane.events);
-    const control = new Uint32Array(lane.control);
+    this.control = new Uint32Array(lane.control);
+    const { control } = this;
     const low = control[Control.BODY_LIMIT_LOW];
     const high = control[Control.BODY_LIMIT_HIGH];
     this.maxRequestBodySize =
       low === NO_LIMIT && high === NO_LIMIT ? null : high * 0x1_0000_0000 + low;
+    control[Control.REFUSALS] = handler.onBatch();
   }
 
   listen(endpoint: LaneEndpoint): void {
@@ -133,33 +146,39 @@ export class NativeServer implements SlotHost {
   private handleBatch(first: number, count: number): void {
     const events = this.events;
     const end = (first + count) * Event.WORDS;
+    this.control[Control.REFUSALS] = this.handler.onBatch();
     // A handler may close the server: nobody waits for what comes after it.
     for (let at = first * Event.WORDS; at < end && !this.closed; at += Event.WORDS) {
       const number = events[at + 1];
-      const slot = this.slabs[number >> SlabLayout.SHIFT][number & PLACES];
-      if (events[at] === Event.REQUEST) this.handler.onRequest(slot);
-      else if ((slot as Slot | undefined)?.running !== undefined) {
-        this.handleOther(slot, events[at], events[at + 2], events[at + 3]);
+      if (events[at] === Event.REQUEST) {
+        this.handler.onRequest(this.slabs[number >> SlabLayout.SHIFT][number & PLACES]);
+      } else {
+        this.handleOther(events[at], number, events[at + 2], events[at + 3]);
       }
     }
   }
 
-  private handleOther(slot: Slot, kind: number, a: number, b: number): void {
+  private handleOther(kind: number, number: number, a: number, b: number): void {
+    if (kind === Event.REFUSED) {
+      this.handler.onRefused(readRefusedRequest(this.arena, number, a, b));
+      return;
+    }
+    const slot = this.slabs[number >> SlabLayout.SHIFT][number & PLACES] as Slot | undefined;
     switch (kind) {
       case Event.BODY:
-        slot.running?.onBody(a, b);
+        slot?.running?.onBody(a, b);
         break;
       case TRAILERS:
-        slot.running?.onTrailers(a, b);
+        slot?.running?.onTrailers(a, b);
         break;
       case Event.BODY_END:
-        slot.running?.onBodyEnd();
+        slot?.running?.onBodyEnd();
         break;
       case Event.ABORTED:
-        slot.running?.onAborted(a);
+        slot?.running?.onAborted(a);
         break;
       case Event.ROOM:
-        slot.running?.onRoom();
+        slot?.running?.onRoom();
         break;
     }
   }

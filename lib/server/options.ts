@@ -3,6 +3,8 @@
  * are Kestrel's where it has them.
  */
 
+import type { Logger } from './log-events.js';
+
 /** Where to listen: a URL, an address and a port, or a Unix socket. */
 export type EndpointOptions = UrlEndpoint | TcpEndpoint | UnixEndpoint;
 
@@ -175,6 +177,11 @@ export interface ServerOptions {
   http1?: Http1Options;
   /** Whether answers carry a `Server` field where the application sets none. Default true. */
   addServerHeader?: boolean;
+  /**
+   * Where the server's events go, such as a pino logger; docs/observability.md lists them with their ids.
+   * Default: nowhere, but for callbacks of the application that fail, which console.error is told.
+   */
+  logger?: Logger | undefined;
   /**
    * Whether the server polls for a while before it sleeps, which more than halves a lone client's round
    * trip: `'adaptive'` (default) only while requests come close together, a number always for so many

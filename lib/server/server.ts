@@ -6,6 +6,8 @@ import type { FeatureCollection } from '../features/feature-collection.js';
 import { answerError } from '../http/error-response.js';
 import { invalidArgument, isBadHttpRequestError } from '../http/errors.js';
 import { HttpContext } from '../http/http-context.js';
+import type { Logger } from './log-events.js';
+import { isLogger, logEvent, LogEvents } from './log-events.js';
 import { HttpRequestLifetimeFeature } from '../features/http-features.js';
 import type { StoppingHook } from './stopping-hooks.js';
 
@@ -51,7 +53,8 @@ export interface HttpApplication<T> {
    */
   processRequest(context: T): void | Promise<void>;
   /**
-   * Answers a request that `processRequest` failed with. Where this is missing, throws or rejects, the
+   * Answers a request that `processRequest` failed with, or whose answer could not be ended (fewer bytes
+   * than its Content-Length, a callback that failed). Where this is missing, throws or rejects, the
    * server answers 500, or cuts off the answer that has started.
    */
   handleError?(context: T, error: unknown): void | Promise<void>;
@@ -69,8 +72,13 @@ export type ErrorListener = (error: unknown, context: HttpContext) => void;
 export interface ApplicationOptions {
   /** Whether clients are told what went wrong: a page with the stack and the request. Default false. */
   readonly development?: boolean;
-  /** Hears of every failure but bad requests and those of clients that have gone. Default: console.error. */
-  readonly onError?: ErrorListener;
+  /**
+   * Hears of every failure but bad requests and those of clients that have gone. Default: the logger, or
+   * console.error where there is none.
+   */
+  readonly onError?: ErrorListener | undefined;
+  /** Where failures are logged that no `onError` hears of (event 13, ApplicationError). */
+  readonly logger?: Logger | undefined;
 }
 
 /**
@@ -90,10 +98,14 @@ export function createApplication(
   if (options.onError !== undefined && typeof options.onError !== 'function') {
     throw invalidArgument('onError', 'a function', options.onError);
   }
+  const { logger } = options;
+  if (logger !== undefined && !isLogger(logger)) {
+    throw invalidArgument('logger', 'an object with debug, info, warn and error', logger);
+  }
   return new DelegateApplication(
     delegate,
     options.development ?? false,
-    options.onError ?? logError,
+    options.onError ?? (logger === undefined ? logError : logTo(logger)),
   );
 }
 
@@ -145,6 +157,13 @@ class DelegateApplication implements HttpApplication<HttpContext> {
 function isClientsDoing(context: HttpContext, error: unknown): boolean {
   if (isBadHttpRequestError(error)) return true;
   return context.features.get(HttpRequestLifetimeFeature)?.requestAborted.aborted === true;
+}
+
+function logTo(logger: Logger): ErrorListener {
+  return (error, { request }) => {
+    const { method, rawTarget } = request;
+    logEvent(logger, LogEvents.applicationError, { err: error, method, target: rawTarget });
+  };
 }
 
 function logError(error: unknown, context: HttpContext): void {

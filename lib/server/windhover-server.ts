@@ -5,54 +5,31 @@ import { ServerAddressesFeature } from '../features/server-features.js';
 import { invalidArgument, WindhoverError } from '../http/errors.js';
 import { getAddon, type LaneOptions } from '../native/addon.js';
 import { NativeServer } from '../native/native-server.js';
+import type { ServerMetrics } from './metrics.js';
+import { noMetrics, toServerMetrics } from './metrics.js';
 import type { EndpointOptions, ServerOptions } from './options.js';
 import type { HttpApplication, Server } from './server.js';
 import type { StoppingHook } from './stopping-hooks.js';
 import { StoppingHooks } from './stopping-hooks.js';
-import { GracefulStop } from './windhover/graceful-stop.js';
+import { GracefulStop, type Stoppable } from './windhover/graceful-stop.js';
 import { toLaneEndpoint, toLaneOptions } from './windhover/native-options.js';
+import { Observer } from './windhover/observer.js';
 import { RequestRunner } from './windhover/request-runner.js';
 import type { Shutdown } from './windhover/shutdown-options.js';
 import { toShutdown } from './windhover/shutdown-options.js';
 
+export type { ServerMetrics } from './metrics.js';
+
 /** Where a server listens that was not told. Source: Kestrel. */
 const DEFAULT_URL = 'http://localhost:5000';
 
-/** What a server has counted since its start, and what there is now. */
-export interface ServerMetrics {
-  /** Open connections. */
-  readonly connections: number;
-  /** Connections accepted so far. */
-  readonly totalConnections: number;
-  /** Of the open connections, those that are upgraded. Source: Kestrel's kestrel.upgraded_connections. */
-  readonly upgradedConnections: number;
-  /** Requests given to the application so far. */
-  readonly requests: number;
-  /** Requests that have not been answered in full. */
-  readonly activeRequests: number;
-  /** Answers sent in full. */
-  readonly answers: number;
-  /** Requests that the server refused by itself. */
-  readonly refused: number;
-  /** Bytes from clients, and to them. */
-  readonly bytesReceived: number;
-  readonly bytesSent: number;
-  /** Calls into JavaScript, each for all the requests that were there. */
-  readonly batches: number;
-  /** Answers by the time from the application's call to the end of the answer. */
-  readonly latency: {
-    /** How many answers fell into each bucket. */
-    readonly counts: readonly number[];
-    /** The upper end of each bucket (µs), exclusive. */
-    readonly bounds: readonly number[];
-  };
-}
 
 /** An HTTP server on windhover's native core. Source of names and behaviour: Kestrel. */
 export class WindhoverServer implements Server {
   readonly features: FeatureCollection = new FeatureCollection();
   private readonly options: LaneOptions;
   private readonly endpoints: readonly EndpointOptions[];
+  private readonly observer: Observer;
   private native: NativeServer | undefined;
   private readonly shutdown: Shutdown;
   private readonly hooks = new StoppingHooks();
@@ -76,6 +53,7 @@ export class WindhoverServer implements Server {
     this.endpoints.forEach((endpoint, i) => {
       toLaneEndpoint(endpoint, `endpoints[${String(i)}]`);
     });
+    this.observer = new Observer(this, options.logger);
     this.features.set(ServerAddressesFeature, { addresses: [] });
   }
 
@@ -101,7 +79,7 @@ export class WindhoverServer implements Server {
     const { requestTimeout } = this.options;
     const limit =
       typeof requestTimeout === 'number' && requestTimeout !== Infinity ? requestTimeout : 0;
-    const runner = new RequestRunner(application, limit);
+    const runner = new RequestRunner(application, this.observer, limit);
     const native = new NativeServer(this.options, runner);
     const feature = this.features.get(ServerAddressesFeature);
     const asked = this.endpoints.length > 0 ? [] : (feature?.addresses ?? []);
@@ -119,6 +97,7 @@ export class WindhoverServer implements Server {
     this.runner = runner;
     if (!this.isReferenced) native.keepAlive(false);
     feature?.addresses.splice(0, feature.addresses.length, ...native.urls());
+    this.observer.serverStarted(this.addresses);
   }
 
   /**
@@ -176,9 +155,8 @@ export class WindhoverServer implements Server {
 
   /** What the server has counted. After the stop: what it had counted until then. */
   metrics(): ServerMetrics {
-    if (this.native === undefined) return this.lastMetrics ?? NO_METRICS;
-    const { latencyCounts: counts, latencyLimits: bounds, ...told } = this.native.metrics();
-    return { ...told, latency: { counts, bounds } };
+    if (this.native === undefined) return (this.lastMetrics ??= noMetrics());
+    return toServerMetrics(this.native.metrics());
   }
 
   /** Lets the process end although the server listens. */
@@ -198,25 +176,44 @@ export class WindhoverServer implements Server {
   private beginStop(hasLimit: boolean): Promise<void> {
     const { native, runner } = this;
     if (native === undefined || runner === undefined) return Promise.resolve();
-    const ending = new GracefulStop(native, runner, this.shutdown, this.hooks);
+    let left = { connections: 0, requests: 0 };
+    const stoppable: Stoppable = {
+      stopListening: () => {
+        native.stopListening();
+      },
+      stop: (window) => {
+        native.stop(window);
+      },
+      abort: () => {
+        left = { connections: this.metrics().connections, requests: runner.running };
+        native.abort();
+      },
+    };
+    const ending = new GracefulStop(stoppable, runner, this.shutdown, this.hooks);
     this.ending = ending;
     // Whoever hears of it may ask for a stop as well: that has to find this one.
     let begin: () => void = () => undefined;
     this.stopped = new Promise<void>((resolve, reject) => {
       begin = () => {
-        this.end(native, ending.run(hasLimit)).then(resolve, reject);
+        this.end(native, ending.run(hasLimit), () => left).then(resolve, reject);
       };
     });
     this.stopSignal.abort();
+    this.observer.serverStopping();
     begin();
     return this.stopped;
   }
 
-  private async end(native: NativeServer, drained: Promise<void>): Promise<void> {
+  private async end(
+    native: NativeServer,
+    drained: Promise<void>,
+    left: () => { connections: number; requests: number },
+  ): Promise<void> {
     await drained;
     this.lastMetrics = this.metrics();
     native.close();
     this.native = undefined;
+    this.observer.serverStopped(left());
     this.hooks.throwFailures();
   }
 }
@@ -236,17 +233,3 @@ function requireSignal(signal: unknown): void {
   if (typeof aborted === 'boolean' && typeof addEventListener === 'function') return;
   throw invalidArgument('signal', 'an AbortSignal', signal);
 }
-
-const NO_METRICS: ServerMetrics = {
-  connections: 0,
-  totalConnections: 0,
-  upgradedConnections: 0,
-  requests: 0,
-  activeRequests: 0,
-  answers: 0,
-  refused: 0,
-  bytesReceived: 0,
-  bytesSent: 0,
-  batches: 0,
-  latency: { counts: [], bounds: [] },
-};

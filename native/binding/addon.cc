@@ -7,6 +7,7 @@
 #include <new>
 
 #include "binding/lane.h"
+#include "binding/metrics.h"
 #include "binding/origins.h"
 #include "binding/refusals.h"
 #include "binding/values.h"
@@ -195,49 +196,12 @@ napi_value Addresses(napi_env env, napi_callback_info info) {
   return result;
 }
 
-bool SetNumber(napi_env env, napi_value object, const char *name, uint64_t value) {
-  napi_value number;
-  return napi_create_double(env, static_cast<double>(value), &number) == napi_ok &&
-         napi_set_named_property(env, object, name, number) == napi_ok;
-}
-
-bool SetNumbers(napi_env env, napi_value object, const char *name, const uint64_t *values,
-                uint32_t count) {
-  napi_value list;
-  if (napi_create_array_with_length(env, count, &list) != napi_ok) return false;
-  for (uint32_t i = 0; i < count; i++) {
-    napi_value number;
-    if (napi_create_double(env, static_cast<double>(values[i]), &number) != napi_ok ||
-        napi_set_element(env, list, i, number) != napi_ok) {
-      return false;
-    }
-  }
-  return napi_set_named_property(env, object, name, list) == napi_ok;
-}
-
 napi_value Metrics(napi_env env, napi_callback_info info) {
   Call call(env, info);
   if (!call.Open()) return nullptr;
   wh_metrics metrics;
   wh_server_metrics(call.lane->server, &metrics);
-  napi_value object;
-  if (napi_create_object(env, &object) != napi_ok ||
-      !SetNumber(env, object, "connections", metrics.connections) ||
-      !SetNumber(env, object, "totalConnections", metrics.total_connections) ||
-      !SetNumber(env, object, "upgradedConnections", metrics.upgraded_connections) ||
-      !SetNumber(env, object, "requests", metrics.requests) ||
-      !SetNumber(env, object, "activeRequests", metrics.active_requests) ||
-      !SetNumber(env, object, "answers", metrics.answers) ||
-      !SetNumber(env, object, "refused", metrics.refused) ||
-      !SetNumber(env, object, "bytesReceived", metrics.bytes_received) ||
-      !SetNumber(env, object, "bytesSent", metrics.bytes_sent) ||
-      !SetNumber(env, object, "batches", metrics.batches) ||
-      !SetNumber(env, object, "pinnedBuffers", call.lane->pins.Count()) ||
-      !SetNumbers(env, object, "latencyCounts", metrics.latency, 104) ||
-      !SetNumbers(env, object, "latencyLimits", metrics.latency_limits, 104)) {
-    return nullptr;
-  }
-  return object;
+  return ToMetrics(env, metrics, call.lane->pins.Count());
 }
 
 napi_value StopListening(napi_env env, napi_callback_info info) {
@@ -364,10 +328,9 @@ NAPI_MODULE_INIT() {
   static const struct {
     const char *name;
     napi_callback callback;
-  } exported[] = {{"create", Create},
-                  {"checkOptions", CheckOptions},
-                  {"refusals", ListRefusals},
-                  {"symbolOrigins", SymbolOrigins}};
+  } exported[] = {{"create", Create},         {"checkOptions", CheckOptions},
+                  {"refusals", ListRefusals}, {"limitTable", ListLimits},
+                  {"timeouts", ListTimeouts}, {"symbolOrigins", SymbolOrigins}};
   for (const auto &entry : exported) {
     napi_value function;
     if (napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.callback, nullptr,

@@ -25,6 +25,7 @@
 #include "http/refusal.h"
 #include "net/address.h"
 #include "server/limits.h"
+#include "server/metrics.h"
 
 typedef struct wh_server wh_server;
 
@@ -111,16 +112,7 @@ void wh_server_abort(wh_server *server);
 int wh_server_exchange_addresses(wh_server *server, uint32_t slot, uint32_t generation,
                                  wh_address *peer, wh_address *local);
 
-/* Counters since the server was made, and what there is now. */
-typedef struct wh_metrics {
-  uint64_t connections, total_connections;
-  uint64_t upgraded_connections; /* of the open ones, those that are tunnels now */
-  uint64_t requests, active_requests, answers, refused;
-  uint64_t bytes_received, bytes_sent, batches;
-  uint64_t latency[104]; /* answers by time from dispatch to end; see latency_limits */
-  uint64_t
-      latency_limits[104]; /* µs: bucket i holds what is below limit i, and not in one before */
-} wh_metrics;
+/* Copies what is counted (server/metrics.h): at any time, also from within dispatch. */
 void wh_server_metrics(const wh_server *server, wh_metrics *out);
 
 #endif

@@ -174,6 +174,10 @@ static void take_request(app *a, uint32_t slot) {
 static void take_event(app *a, const uint32_t *event) {
   uint32_t slot = event[1];
   uint32_t kind = event[0] & 0xFF;
+  if (kind == WH_EVENT_REFUSED && a->on_refused != NULL) {
+    a->on_refused(a, event);
+    return;
+  }
   assert_in_range(kind, WH_EVENT_REQUEST, WH_EVENT_ENDED);
   if (event[0] == WH_EVENT_REQUEST) {
     take_request(a, slot);

@@ -75,6 +75,7 @@ struct app {
   app_handler on_request;     /* NULL: the request stays open, unanswered */
   app_handler on_body;        /* after each BODY, BODY_END, ABORTED, ROOM event */
   void (*on_batch)(app *app); /* after each batch */
+  void (*on_refused)(app *app, const uint32_t *event); /* NULL: the event must not come */
   app_request **requests;
   size_t request_count, request_room;
   app_request **by_slot; /* open requests */

@@ -9,7 +9,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { toNodeUpgrade } from '../../lib/adapters/node-upgrade.js';
 import { acceptWebSocket } from '../../lib/adapters/websocket.js';
 import type { ServerOptions } from '../../lib/server/options.js';
-import { codeOf } from '../support/errors.js';
+import { codeOfError } from '../support/errors.js';
 import { until, within } from '../support/until.js';
 import type { WireServer } from '../support/wire-server.js';
 import { startServer } from '../support/wire-server.js';
@@ -408,7 +408,7 @@ test('over the limit the handshake is answered 503', async (t) => {
   const server = await startEcho(t, {}, { limits });
   const first = await server.open();
   t.is((await server.once(head(HANDSHAKE))).status, 503);
-  t.deepEqual(server.reported.map(codeOf), ['WH_ERR_TOO_MANY_UPGRADED']);
+  t.deepEqual(server.reported.map(codeOfError), ['WH_ERR_TOO_MANY_UPGRADED']);
   t.is((await exchange(first, 'still there')).data.toString(), 'still there');
   first.close();
   await until(() => server.metrics().upgradedConnections === 0, 'there is room');
@@ -491,7 +491,7 @@ test('an upgrade listener may answer as it likes, and what it does wrong is told
   }
   for (const path of ['/garbage', '/split'])
     t.is((await server.once(upgrade(path))).status, 500, path);
-  t.deepEqual(server.reported.map(codeOf), [
+  t.deepEqual(server.reported.map(codeOfError), [
     'WH_ERR_INVALID_ANSWER',
     'WH_ERR_INVALID_HEADER_VALUE',
   ]);

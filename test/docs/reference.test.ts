@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import * as windhover from '../../lib/index.js';
+import { getAddon } from '../../lib/native/addon.js';
 import { readDocument, root } from './markdown.js';
 
 /** Codes of the core that cannot come out of it as JavaScript errors, or not with a meaning of their own. */
@@ -49,13 +50,53 @@ test('docs/api.md names everything that is exported', (t) => {
   );
 });
 
-test('docs/options.md has every limit of the core, with its default', (t) => {
-  const header = readFileSync(join(root, 'native/core/server/limits.h'), 'utf8');
-  const rows = [...header.matchAll(/^ {2}X\(\w+, "(\w+)",\s*(\d+),/gm)];
-  t.true(rows.length >= 7);
+test('docs/options.md and the types have every limit of the core', (t) => {
   const told = readDocument('docs/options.md');
-  for (const [, name, initial] of rows) {
-    const shown = initial.replace(/\B(?=(\d{3})+$)/g, ',');
-    t.true(told.includes(`| \`${name}\` | ${shown} |`), `${name} | ${shown}`);
+  const types = readFileSync(join(root, 'lib/server/options.ts'), 'utf8');
+  for (const { name, initial, canBeUnlimited } of getAddon().limitTable()) {
+    const [group, member] = name.split('.') as [string, string?];
+    t.regex(types, new RegExp(`\\b${group}\\?: `), name);
+    if (member === undefined) {
+      const shown = showNumber(initial);
+      t.true(told.includes(`| \`${name}\` | ${shown} |`), `${name} | ${shown}`);
+    } else {
+      t.regex(types, new RegExp(`\\b${member}\\??: `), name);
+      t.true(told.includes(`| \`${group}\` |`) && told.includes(member), name);
+    }
+    if (canBeUnlimited) t.regex(types, new RegExp(`\\b${group}\\?: .*\\| null;`), name);
   }
 });
+
+test('docs/configuration.md has the table of the core', (t) => {
+  const lines = getAddon()
+    .limitTable()
+    .map(({ name, unit, effect, initial, least, greatest, canBeUnlimited }) => {
+      const range =
+        (greatest === Infinity
+          ? `${showNumber(least)} or more`
+          : `${showNumber(least)} to ${showNumber(greatest)}`) +
+        (canBeUnlimited ? ', or `null`' : '');
+      const variable = `WINDHOVER_LIMITS__${name.toUpperCase().replace('.', '__')}`;
+      return `| \`limits.${name}\` | ${showNumber(initial)} | ${range} | ${unit} | ${effect} | \`${variable}\` |`;
+    });
+  const table = [
+    '| Limit | Default | Range | Unit | Above it | Variable |',
+    '|---|---|---|---|---|---|',
+    ...lines,
+  ].join('\n');
+  const told = readDocument('docs/configuration.md');
+  const between = /(?<=<!-- limits:start -->\n)[^]*(?=<!-- limits:end -->)/;
+  // WINDHOVER_UPDATE_DOCS=1 writes it.
+  if (process.env['WINDHOVER_UPDATE_DOCS'] === '1') {
+    writeFileSync(
+      join(root, 'docs/configuration.md'),
+      told.replace(between, () => `${table}\n`),
+    );
+  }
+  t.is(between.exec(readDocument('docs/configuration.md'))?.[0], `${table}\n`);
+});
+
+function showNumber(value: number): string {
+  if (value === Infinity) return '`null`';
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
+}

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { metricsText } from '../../lib/server/metrics-text.js';
 import { createApplication } from '../../lib/server/server.js';
 import { WindhoverServer } from '../../lib/server/windhover-server.js';
 import { deferred, until } from '../support/until.js';
@@ -10,7 +11,7 @@ test('a server that has not started has counted nothing', (t) => {
   const metrics = new WindhoverServer().metrics();
   t.is(metrics.requests, 0);
   t.is(metrics.connections, 0);
-  t.deepEqual(metrics.latency, { counts: [], bounds: [] });
+  t.deepEqual(metrics.latency, { counts: [], bounds: [], sum: 0 });
 });
 
 test('connections, requests, answers, refusals and bytes are counted', async (t) => {
@@ -109,4 +110,100 @@ test('metrics may be asked for at any time', async (t) => {
   t.is(seen.length, 3);
   t.is(seen[0], 1);
   t.is(server.metrics().requests, 1);
+});
+
+test('refused requests are counted by reason and status, and so are their answers', async (t) => {
+  const { connect, once, metrics } = await startServer(t, ({ request, response }) => {
+    response.statusCode = Number(request.path.slice(1));
+    return response.end();
+  });
+  const client = await connect();
+  for (const status of [200, 200, 301, 404, 500]) {
+    await client.request(`GET /${String(status)} HTTP/1.1\r\nHost: h\r\n\r\n`);
+  }
+  t.is((await once('GET /\r\n\r\n')).status, 400);
+  t.is((await once('GET / HTTP/1.1\r\n\r\n')).status, 400);
+  t.is((await once('GET / HTTP/9.9\r\nHost: h\r\n\r\n')).status, 505);
+  const { refused, refusals, refusedStatuses, statuses, statusClasses } = metrics();
+  t.is(refused, 3);
+  t.like(refusals, {
+    invalidRequestLine: 1,
+    invalidHost: 1,
+    unrecognizedHttpVersion: 1,
+    tooManyHeaders: 0,
+  });
+  t.deepEqual(refusedStatuses, { 400: 2, 505: 1 });
+  t.deepEqual(statuses, { 200: 2, 301: 1, 400: 2, 404: 1, 500: 1, 505: 1 });
+  t.deepEqual(statusClasses, { '1xx': 0, '2xx': 2, '3xx': 1, '4xx': 3, '5xx': 2 });
+});
+
+test('what timers end is counted by kind', async (t) => {
+  const { connect, metrics } = await startServer(t, ({ response }) => response.text('a'), {
+    limits: { keepAliveTimeout: 30, requestHeadersTimeout: 30 },
+  });
+  const [idle, slow] = [await connect(), await connect()];
+  void slow.write('GET / HT');
+  t.is((await slow.answer()).status, 408);
+  t.is(await idle.closed, 'end');
+  t.like(metrics().timeouts, { keepAlive: 1, requestHeaders: 1, bodyDrain: 0 });
+});
+
+test('the time in which a head comes is measured, and so is that of each phase', async (t) => {
+  const { connect, metrics } = await startServer(t, ({ response }) => response.text('a'));
+  const client = await connect();
+  await client.request(GET);
+  const sum = (counts: readonly number[]): number => counts.reduce((all, count) => all + count, 0);
+  t.is(metrics().receiving.sum, 0);
+  void client.write('GET / HTTP/1.1\r\n');
+  const begun = metrics().bytesReceived;
+  await until(() => metrics().bytesReceived >= begun, 'it has begun');
+  await new Promise((resolve) => setTimeout(resolve, 40));
+  await client.request('Host: h\r\n\r\n');
+  const { receiving, queueing, latency } = metrics();
+  t.is(sum(receiving.counts), 2);
+  t.is(sum(queueing.counts), 2);
+  t.is(sum(latency.counts), 2);
+  t.is(receiving.counts[0], 1);
+  t.true(receiving.sum >= 20_000, String(receiving.sum));
+});
+
+test('metricsText is what Prometheus reads', async (t) => {
+  const { connect, once, server } = await startServer(t, ({ response }) => response.text('a'));
+  const client = await connect();
+  for (let i = 0; i < 5; i++) await client.request(GET);
+  await once('GET /\r\n\r\n');
+  const lines = metricsText(server).split('\n');
+  t.is(lines.pop(), '');
+  const values = new Map<string, number>();
+  const typed = new Set<string>();
+  for (const line of lines) {
+    const type = /^# TYPE (windhover_\w+) (counter|gauge|histogram)$/.exec(line);
+    if (type !== null) typed.add(type[1]);
+    if (line.startsWith('#')) {
+      t.regex(line, /^# (HELP|TYPE) windhover_\w+ \S/);
+      continue;
+    }
+    const sample = /^(windhover_\w+)((?:\{\w+="[^"\\]*"\})?) ([0-9.e+-]+)$/.exec(line);
+    t.truthy(sample, line);
+    const [, name, labels, value] = sample ?? [];
+    t.true(typed.has(name) || typed.has(name.replace(/_(bucket|sum|count)$/, '')), line);
+    t.false(values.has(name + labels), line);
+    values.set(name + labels, Number(value));
+  }
+  t.is(values.get('windhover_requests_total'), 5);
+  t.is(values.get('windhover_responses_total{status="200"}'), 5);
+  t.is(values.get('windhover_responses_total{status="400"}'), 1);
+  t.is(values.get('windhover_refused_requests_total{reason="invalidRequestLine"}'), 1);
+  t.is(values.get('windhover_refused_requests_total{reason="invalidHost"}'), 0);
+  t.is(values.get('windhover_timeouts_total{kind="keepAlive"}'), 0);
+  t.is(values.get('windhover_request_duration_seconds_count'), 5);
+  t.is(values.get('windhover_request_duration_seconds_bucket{le="+Inf"}'), 5);
+  const buckets = [...values].filter(([name]) => name.includes('request_duration_seconds_bucket'));
+  t.true(buckets.length > 10 && buckets.length < 30);
+  const counts = buckets.map(([, count]) => count);
+  t.deepEqual(
+    [...counts].sort((a, b) => a - b),
+    counts,
+  );
+  t.true(metricsText(new WindhoverServer()).includes('windhover_connections 0\n'));
 });

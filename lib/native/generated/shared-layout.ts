@@ -140,6 +140,8 @@ export const Event = {
   RELEASED: 6,
   /** the answer is out and the exchange over, for those who asked */
   ENDED: 7,
+  /** a request was refused: slot = reason, a = offset of its record in the arena, b = length */
+  REFUSED: 8,
   /** uint32 per event */
   WORDS: 4,
 } as const;
@@ -148,6 +150,28 @@ export const Event = {
 export const EventFlag = {
   /** of BODY: the bytes are of the trailer section, valid once BODY_END has come */
   TRAILERS: 1,
+} as const;
+
+/** the record of a REFUSED event; length 0 where the arena had no room for it */
+export const RefusalRecord = {
+  /** uint32, the lower half of the connection's number */
+  CONNECTION_LOW: 0,
+  /** uint32, the upper half */
+  CONNECTION_HIGH: 4,
+  /** uint32, µs since the first byte of the request */
+  DURATION: 8,
+  /** uint16, the peer's */
+  PORT: 12,
+  /** uint8, of the peer's address, which follows as text */
+  ADDRESS_LENGTH: 14,
+  /** uint8, of what is at fault, as received; it follows the address */
+  INPUT_LENGTH: 15,
+  /** uint8, 1: the application has the request already */
+  DISPATCHED: 16,
+  /** bytes before the address */
+  SIZE: 20,
+  /** the greatest INPUT_LENGTH */
+  INPUT_MOST: 128,
 } as const;
 
 /**
@@ -238,6 +262,8 @@ export const Control = {
   BODY_LIMIT_LOW: 8,
   /** the upper half */
   BODY_LIMIT_HIGH: 9,
+  /** which refusals are told: 0 none, 1 all, 2 one a second at most */
+  REFUSALS: 3,
   /** size of the block in words */
   WORDS: 16,
 } as const;

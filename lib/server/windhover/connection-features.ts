@@ -8,6 +8,11 @@ import type { LiveExchange } from './live-exchange.js';
 /** What lives in this process has a prefix of its own, so that names in a log of many do not meet. */
 const PROCESS_PREFIX = `${process.pid.toString(36)}${Date.now().toString(36)}`.toUpperCase();
 
+/** The name of a connection, as applications and logs see it. */
+export function connectionName(number: number): string {
+  return `${PROCESS_PREFIX}${number.toString(36).toUpperCase()}`;
+}
+
 type Ends = readonly [
   remoteAddress: string | undefined,
   remotePort: number,
@@ -25,8 +30,7 @@ export class ConnectionFeatures implements HttpConnectionFeature, HttpRequestIde
 
   constructor(private readonly exchange: LiveExchange) {
     exchange.ensureLive();
-    const connection = exchange.slot.connectionNumber();
-    this.connectionId = `${PROCESS_PREFIX}${connection.toString(36).toUpperCase()}`;
+    this.connectionId = connectionName(exchange.slot.connectionNumber());
     this.requestNumber = exchange.slot.requestNumber();
   }
 

@@ -1,6 +1,7 @@
 /** From the options that a person writes to those that the core takes. */
 import { codedRangeError, codedTypeError, invalidArgument } from '../../http/errors.js';
 import type { LaneEndpoint, LaneOptions } from '../../native/addon.js';
+import { isLogger } from '../log-events.js';
 import type { EndpointOptions, MinDataRate, ServerLimits, ServerOptions } from '../options.js';
 import { toRefusalAnswers } from './refusals.js';
 
@@ -37,6 +38,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
   'addServerHeader',
   'refusals',
   'shutdown',
+  'logger',
   'busyPoll',
 ]);
 
@@ -110,7 +112,7 @@ export function toLaneOptions(options: ServerOptions): LaneOptions {
   }
   refuseUnknown(options, OPTIONS, '');
   const { endpoints, limits = {}, http1 = {}, busyPoll = 'adaptive' } = options;
-  const { addServerHeader, refusals } = options;
+  const { addServerHeader, refusals, logger } = options;
   if (endpoints !== undefined && !Array.isArray(endpoints)) {
     throw wrongType('endpoints', 'an array', endpoints);
   }
@@ -125,6 +127,9 @@ export function toLaneOptions(options: ServerOptions): LaneOptions {
   }
   if (addServerHeader !== undefined && typeof addServerHeader !== 'boolean') {
     throw wrongType('addServerHeader', 'a boolean', addServerHeader);
+  }
+  if (logger !== undefined && !isLogger(logger)) {
+    throw wrongType('logger', 'an object with debug, info, warn and error', logger);
   }
   return {
     ...flattenLimits(limits),

@@ -5,10 +5,12 @@
  */
 import { HttpResponseFeature } from '../../features/http-features.js';
 import type { ResponseCallback } from '../../features/http-features.js';
-import type { RequestHandler } from '../../native/native-server.js';
+import type { RefusalsTold, RequestHandler } from '../../native/native-server.js';
+import type { RefusedRequest } from '../../native/refused-request.js';
 import type { Slot } from '../../native/slot.js';
 import type { HttpApplication } from '../server.js';
 import { WindhoverExchange } from './exchange.js';
+import type { Observer } from './observer.js';
 
 export class RequestRunner<T> implements RequestHandler {
   /** Requests whose handlers have not settled. */
@@ -19,12 +21,27 @@ export class RequestRunner<T> implements RequestHandler {
 
   /**
    * @param application - What the requests are given to.
+   * @param observer - What is told of them.
    * @param timeout - How long a request may take (ms); 0 = no limit.
    */
   constructor(
     private readonly application: HttpApplication<T>,
+    private readonly observer: Observer,
     private readonly timeout = 0,
   ) {}
+
+  /** Requests whose handlers have not settled. */
+  get running(): number {
+    return this.active;
+  }
+
+  onBatch(): RefusalsTold {
+    return this.observer.refresh();
+  }
+
+  onRefused(refused: RefusedRequest): void {
+    this.observer.requestRefused(refused);
+  }
 
   /** Settles when no handler runs. */
   whenIdle(): Promise<void> {
@@ -41,11 +58,12 @@ export class RequestRunner<T> implements RequestHandler {
     try {
       context = application.createContext(exchange);
     } catch (error) {
-      report(error);
+      this.observer.callbackFailed(error);
       this.answerFailure(exchange);
       exchange.release();
       return;
     }
+    if (this.observer.watchesRequests) this.observer.requestStarted(exchange, context);
     let failure: unknown = undefined;
     let result: void | Promise<void>;
     try {
@@ -102,7 +120,7 @@ export class RequestRunner<T> implements RequestHandler {
   }
 
   private settleLater(slot: Slot, exchange: WindhoverExchange, context: T, error: unknown): void {
-    const waiting = this.end(exchange);
+    const waiting = this.end(exchange, context, error);
     if (waiting === undefined) {
       this.leave(slot, exchange, context, error);
     } else {
@@ -125,36 +143,83 @@ export class RequestRunner<T> implements RequestHandler {
 
   /** The handler was done when it returned. */
   private settle(exchange: WindhoverExchange, context: T, error: unknown): void {
-    const waiting = this.end(exchange);
+    const waiting = this.end(exchange, context, error);
     if (waiting === undefined) this.dispose(exchange, context, error);
     else this.wait(exchange.slot, exchange, context, waiting);
   }
 
   /** Ends the answer, and runs what wants to run then. Never throws or rejects. */
-  private end(exchange: WindhoverExchange): Promise<void> | undefined {
+  private end(
+    exchange: WindhoverExchange,
+    context: T,
+    failure: unknown,
+  ): Promise<void> | undefined {
     if (!exchange.endOrdered) {
-      let waiting: void | Promise<void> = undefined;
+      let waiting: void | Promise<void>;
       try {
         waiting = this.complete(exchange);
       } catch (error) {
-        report(error);
-        this.answerFailure(exchange);
+        waiting = this.failToEnd(exchange, context, error, failure);
       }
-      if (waiting !== undefined) return this.endLater(exchange, waiting);
+      if (waiting !== undefined) return this.endLater(exchange, context, waiting, failure);
     }
     const callbacks = exchange.takeCompleted();
-    return callbacks === undefined ? undefined : runCompleted(callbacks);
+    return callbacks === undefined ? undefined : this.runCompleted(callbacks);
   }
 
-  private async endLater(exchange: WindhoverExchange, waiting: Promise<void>): Promise<void> {
+  private async endLater(
+    exchange: WindhoverExchange,
+    context: T,
+    waiting: Promise<void>,
+    failure: unknown,
+  ): Promise<void> {
     try {
       await waiting;
     } catch (error) {
-      report(error);
-      this.answerFailure(exchange);
+      await this.failToEnd(exchange, context, error, failure);
     }
     const callbacks = exchange.takeCompleted();
-    if (callbacks !== undefined) await runCompleted(callbacks);
+    if (callbacks !== undefined) await this.runCompleted(callbacks);
+  }
+
+  /**
+   * An answer could not be ended (too few bytes, a callback that failed): a failure as any other, unless
+   * it is the one that the application has heard of already.
+   */
+  private failToEnd(
+    exchange: WindhoverExchange,
+    context: T,
+    error: unknown,
+    failure: unknown,
+  ): void | Promise<void> {
+    if (failure !== undefined && error === failure) {
+      this.answerFailure(exchange);
+      return undefined;
+    }
+    if (this.application.handleError === undefined) {
+      this.observer.callbackFailed(error);
+      this.answerFailure(exchange);
+      return undefined;
+    }
+    const handling = this.handleError(exchange, context, error);
+    if (handling !== undefined) {
+      return handling.then(() => {
+        this.answerFailure(exchange);
+      });
+    }
+    this.answerFailure(exchange);
+    return undefined;
+  }
+
+  /** Runs what was registered with onCompleted, the last first; what fails is reported, and the rest runs. */
+  private async runCompleted(callbacks: ResponseCallback[]): Promise<void> {
+    for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) {
+      try {
+        await callback();
+      } catch (error) {
+        this.observer.callbackFailed(error);
+      }
+    }
   }
 
   /** Ends the answer; a head that middleware replaced says what it is. */
@@ -171,10 +236,11 @@ export class RequestRunner<T> implements RequestHandler {
   }
 
   private dispose(exchange: WindhoverExchange, context: T, error: unknown): void {
+    if (this.observer.watching > 0) this.observer.requestEnded(exchange, error);
     try {
       this.application.disposeContext(context, error);
     } catch (failure) {
-      report(failure);
+      this.observer.callbackFailed(failure);
     }
     exchange.release();
   }
@@ -188,7 +254,10 @@ export class RequestRunner<T> implements RequestHandler {
     error: unknown,
   ): void | Promise<void> {
     try {
-      if (this.application.handleError === undefined) throw error;
+      if (this.application.handleError === undefined) {
+        this.observer.applicationFailed(exchange, error);
+        throw error;
+      }
       const handling = this.application.handleError(context, error);
       if (handling === undefined) return undefined;
       return Promise.resolve(handling).then(undefined, () => {
@@ -211,7 +280,7 @@ export class RequestRunner<T> implements RequestHandler {
       exchange.resetResponse(500);
       void exchange.complete(); // with no callbacks left it waits for nothing
     } catch (error) {
-      report(error);
+      this.observer.callbackFailed(error);
     }
   }
 }
@@ -219,22 +288,3 @@ export class RequestRunner<T> implements RequestHandler {
 /** Promise's own, whatever somebody makes of the prototype later. */
 // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its receiver
 const then = Promise.prototype.then;
-
-/** Runs what was registered with onCompleted, the last first; what fails is reported, and the rest runs. */
-async function runCompleted(callbacks: ResponseCallback[]): Promise<void> {
-  for (let callback = callbacks.pop(); callback !== undefined; callback = callbacks.pop()) {
-    try {
-      await callback();
-    } catch (error) {
-      report(error);
-    }
-  }
-}
-
-function report(error: unknown): void {
-  try {
-    console.error('windhover: a callback of the application failed:', error);
-  } catch {
-    // An error that cannot be shown, or a console that fails, must not cost more than the report.
-  }
-}

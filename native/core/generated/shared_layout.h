@@ -73,10 +73,22 @@
 #define WH_EVENT_ROOM 5 /* there is room again for what the application writes */
 #define WH_EVENT_RELEASED 6 /* a = the number of a pinned buffer that is no longer needed */
 #define WH_EVENT_ENDED 7 /* the answer is out and the exchange over, for those who asked */
+#define WH_EVENT_REFUSED 8 /* a request was refused: slot = reason, a = offset of its record in the arena, b = length */
 #define WH_EVENT_WORDS 4 /* uint32 per event */
 
 /* flags of events */
 #define WH_EVENT_FLAG_TRAILERS 1 /* of BODY: the bytes are of the trailer section, valid once BODY_END has come */
+
+/* the record of a REFUSED event; length 0 where the arena had no room for it */
+#define WH_REFUSAL_RECORD_CONNECTION_LOW 0 /* uint32, the lower half of the connection's number */
+#define WH_REFUSAL_RECORD_CONNECTION_HIGH 4 /* uint32, the upper half */
+#define WH_REFUSAL_RECORD_DURATION 8 /* uint32, µs since the first byte of the request */
+#define WH_REFUSAL_RECORD_PORT 12 /* uint16, the peer's */
+#define WH_REFUSAL_RECORD_ADDRESS_LENGTH 14 /* uint8, of the peer's address, which follows as text */
+#define WH_REFUSAL_RECORD_INPUT_LENGTH 15 /* uint8, of what is at fault, as received; it follows the address */
+#define WH_REFUSAL_RECORD_DISPATCHED 16 /* uint8, 1: the application has the request already */
+#define WH_REFUSAL_RECORD_SIZE 20 /* bytes before the address */
+#define WH_REFUSAL_RECORD_INPUT_MOST 128 /* the greatest INPUT_LENGTH */
 
 /* commands: six uint32 each, then the bytes, padded to four */
 /* w0 = kind | flags << 8 (24 bits) ; w1 = slot ; w2 = generation ; w3 = status << 20 | length of the header block */
@@ -122,6 +134,7 @@
 #define WH_CONTROL_OPEN_BATCH 2 /* 1 while a batch is being handled */
 #define WH_CONTROL_BODY_LIMIT_LOW 8 /* the lower half of maxRequestBodySize; all bits set in both halves: no limit */
 #define WH_CONTROL_BODY_LIMIT_HIGH 9 /* the upper half */
+#define WH_CONTROL_REFUSALS 3 /* which refusals are told: 0 none, 1 all, 2 one a second at most */
 #define WH_CONTROL_WORDS 16 /* size of the block in words */
 
 #endif

@@ -109,6 +109,8 @@ static void leave_wait(wh_http1 *session) {
 
 static void parse(wh_http1 *session, const uint8_t *data, size_t length) {
   const uint8_t *end = data + length;
+  session->input = data;
+  session->input_end = end;
   leave_wait(session);
   if (session->state == STATE_LINE && length > 0 &&
       session->service->transport->is_full(session->connection)) {
@@ -120,6 +122,7 @@ static void parse(wh_http1 *session, const uint8_t *data, size_t length) {
   }
   while (data < end && !session->over) {
     size_t left = (size_t)(end - data);
+    session->input = data;
     switch ((wh_http1_state)session->state) {
     case STATE_LINE: data += wh_http1_receive_line(session, data, left); break;
     case STATE_FIELDS:
@@ -194,6 +197,7 @@ void wh_http1_receive(wh_http1 *session, uint8_t *data, size_t length) {
     stash(session, data, length); /* behind what waits already */
   } else {
     parse(session, data, length);
+    session->input = NULL;
   }
 }
 
@@ -215,6 +219,7 @@ void wh_http1_resume(wh_http1 *session, uint8_t *scratch) {
   session->rest_length = 0;
   session->service->transport->read(session->connection, 1);
   parse(session, scratch, length);
+  session->input = NULL;
   if (session->eof && !session->over && session->rest_length == 0) receive_end(session);
 }
 

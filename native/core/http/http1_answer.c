@@ -138,6 +138,7 @@ static int ends_here(const wh_http1 *session, const wh_exchange *exchange) {
 
 uint8_t *wh_http1_put_head(uint8_t *out, wh_http1 *session, wh_exchange *exchange,
                            const wh_answer *answer, wh_framing how, uint64_t content_length) {
+  wh_http_service_headed(session->service, answer->status);
   const uint8_t *head = answer->head;
   size_t head_length = answer->head_length;
   out = put_status_line(out, answer, &head, &head_length);
@@ -300,6 +301,7 @@ static void send_inform(wh_http1 *session, wh_exchange *exchange, const wh_answe
   uint8_t *out = put_status_line(start, answer, &head, &head_length);
   out = put(out, head, head_length);
   out = LITERAL(out, "\r\n");
+  wh_http_service_headed(session->service, answer->status);
   transport->commit(session->connection, (size_t)(out - start));
 }
 
@@ -417,6 +419,7 @@ static void http1_inform(wh_exchange *exchange, const wh_answer *answer) {
 void wh_http1_send_continue(wh_http1 *session, wh_exchange *exchange) {
   if (!exchange->continue_due || exchange->started || session->first != exchange) return;
   exchange->continue_due = 0;
+  wh_http_service_headed(session->service, 100);
   static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
   session->service->transport->append(session->connection, line, sizeof line - 1);
 }

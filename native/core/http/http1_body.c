@@ -26,6 +26,7 @@ static void dispatch(wh_http1 *session) {
     session->first = exchange;
   session->last = exchange;
   session->running++;
+  wh_histogram_add(&service->receiving, service->now_us - exchange->started_us, 1);
   exchange->started_us = service->now_us;
   service->requests++;
   service->transport->hold(session->connection, 1);
@@ -231,6 +232,7 @@ size_t wh_http1_receive_chunked(wh_http1 *session, const uint8_t *data, size_t l
       finish_body(session);
       return used;
     } else {
+      session->input = data + used - consumed; /* behind the last piece of body */
       wh_http1_refuse(session, result == -413   ? WH_REFUSED_BODY_TOO_LARGE
                                : result == -431 ? WH_REFUSED_TRAILERS_TOO_LARGE
                                                 : WH_REFUSED_CHUNK);

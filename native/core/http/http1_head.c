@@ -224,6 +224,7 @@ size_t wh_http1_receive_line(wh_http1 *session, const uint8_t *data, size_t leng
       wh_http1_refuse(session, WH_REFUSED_NO_MEMORY);
       return length;
     }
+    session->parsing->started_us = session->service->now_us; /* until it is dispatched */
     session->raw_used = 0;
     session->fields = 0;
     session->fields_start = 0;

@@ -38,13 +38,14 @@ struct wh_http1 {
   size_t running;            /* exchanges from first to last */
   uint8_t *rest;             /* received, not parsed yet */
   size_t rest_length;
-  uint64_t body_left;         /* of STATE_LENGTH; of a held chunked body its size so far */
-  uint64_t body_limit;        /* the most bytes of the body being received */
-  uint64_t drained;           /* bytes of an unwanted body thrown away */
-  const uint8_t *chunk_start; /* while parsing fields: the bytes of this round ... */
-  size_t raw_used;            /* ... go behind these, which are in the slot already */
-  size_t fields_start;        /* raw bytes of blank lines and request line, before the fields */
-  uint32_t fields;            /* field lines so far */
+  uint64_t body_left;               /* of STATE_LENGTH; of a held chunked body its size so far */
+  uint64_t body_limit;              /* the most bytes of the body being received */
+  uint64_t drained;                 /* bytes of an unwanted body thrown away */
+  const uint8_t *input, *input_end; /* what is being parsed; NULL outside of that */
+  const uint8_t *chunk_start;       /* while parsing fields: the bytes of this round ... */
+  size_t raw_used;                  /* ... go behind these, which are in the slot already */
+  size_t fields_start; /* raw bytes of blank lines and request line, before the fields */
+  uint32_t fields;     /* field lines so far */
   uint8_t state;
   uint8_t refusal;          /* wh_refusal that waits for earlier answers */
   uint8_t waiting_head : 1; /* STATE_WAIT: `parsing` is to be dispatched */

@@ -254,7 +254,7 @@ static void refuse_connect(wh_exchange *exchange, const wh_answer *answer, int i
   }
   if (session->over) return;
   service->refusals[WH_REFUSED_CONNECT]++;
-  service->receiver->refused(service->user, WH_REFUSED_CONNECT);
+  service->receiver->refused(service->user, session, WH_REFUSED_CONNECT);
   exchange->started = exchange->end_ordered = exchange->ended = 1;
   exchange->close = 0; /* the refusal itself ends the connection */
   if (!is_whole && !exchange->aborted) {

@@ -28,19 +28,3 @@ void wh_http_service_tick(wh_http_service *service, int64_t unix_seconds) {
   }
   service->date_block_length = n;
 }
-
-void wh_http_service_answered(wh_http_service *service, const wh_exchange *exchange) {
-  service->answers++;
-  uint64_t us = service->now_us - exchange->started_us;
-  size_t bucket = (size_t)us;
-  if (us >= 4) {
-    unsigned power = 63U - (unsigned)__builtin_clzll(us);
-    bucket = (size_t)(power - 1) * 4 + (us >> (power - 2) & 3);
-  }
-  service->latency[bucket < WH_LATENCY_BUCKETS ? bucket : WH_LATENCY_BUCKETS - 1]++;
-}
-
-uint64_t wh_latency_bucket_limit(size_t i) {
-  if (i < 4) return i + 1;
-  return (uint64_t)(4 + i % 4 + 1) << (i / 4 - 1);
-}

@@ -10,7 +10,9 @@
 #include <stdint.h>
 
 #include "http/exchange.h"
+#include "http/histogram.h"
 #include "http/refusal.h"
+#include "http/status.h"
 
 /* The connection below, as far as a protocol needs it. `connection` is opaque. See net/connection.h. */
 typedef struct wh_transport {
@@ -32,6 +34,9 @@ typedef struct wh_transport {
   void (*close)(void *connection, int reset);
 } wh_transport;
 
+typedef struct wh_http1 wh_http1;
+typedef struct wh_http1_shared wh_http1_shared;
+
 /* The server above. `data` stands in the loop's arena. */
 typedef struct wh_receiver {
   void (*request)(void *user, wh_exchange *exchange);
@@ -43,7 +48,8 @@ typedef struct wh_receiver {
   void (*aborted)(void *user, wh_exchange *exchange, unsigned status);
   void (*room)(void *user, wh_exchange *exchange);
   void (*ended)(void *user, wh_exchange *exchange);
-  void (*refused)(void *user, wh_refusal reason);
+  /* Before the refusal does anything: what is at fault is still in the session. */
+  void (*refused)(void *user, const wh_http1 *session, wh_refusal reason);
   /* A pinned buffer that will not be sent is no longer needed. */
   void (*release_pinned)(void *user, uint32_t id);
   /* Where in the arena data stands, as an offset. */
@@ -75,12 +81,6 @@ typedef struct wh_http_limits {
 
 #define WH_DATE_BLOCK_SIZE 128
 
-/* Four buckets for each power of two of microseconds, from 1 µs to about a minute. */
-#define WH_LATENCY_BUCKETS 104
-
-typedef struct wh_http1 wh_http1;
-typedef struct wh_http1_shared wh_http1_shared;
-
 typedef struct wh_http_service {
   wh_exchange_pool *pool;
   const wh_transport *transport;
@@ -100,16 +100,23 @@ typedef struct wh_http_service {
   uint64_t now_us;   /* the server's clock, as of this turn's last look at it */
   uint64_t upgraded; /* connections that are tunnels now */
   uint64_t requests, answers, refusals[WH_REFUSAL_COUNT];
-  uint64_t latency[WH_LATENCY_BUCKETS]; /* from dispatch to answer; wh_latency_bucket_limit */
+  uint64_t statuses[WH_STATUS_LIMIT]; /* heads of answers */
+  wh_histogram receiving;             /* from the first byte of a head to the dispatch */
+  wh_histogram latency;               /* from the dispatch to the end of the answer */
 } wh_http_service;
 
 /* Brings the Date up to `unix_seconds`; costs a comparison while the second is the same. */
 void wh_http_service_tick(wh_http_service *service, int64_t unix_seconds);
 
-/* Counts an answer that is complete. */
-void wh_http_service_answered(wh_http_service *service, const wh_exchange *exchange);
+/* Counts the head of an answer. */
+static inline void wh_http_service_headed(wh_http_service *service, unsigned status) {
+  service->statuses[status < WH_STATUS_LIMIT ? status : 0]++;
+}
 
-/* The first number of microseconds that is above bucket i. */
-uint64_t wh_latency_bucket_limit(size_t i);
+/* Counts an answer that is complete. */
+static inline void wh_http_service_answered(wh_http_service *service, const wh_exchange *exchange) {
+  service->answers++;
+  wh_histogram_add(&service->latency, service->now_us - exchange->started_us, 1);
+}
 
 #endif

@@ -7,6 +7,9 @@
 
 #include "generated/status.h"
 
+/* Statuses are counted one by one below this; what is none counts as 0. */
+#define WH_STATUS_LIMIT 600
+
 /*
  * The reason phrase ("Not Found"; not NUL-terminated); NULL and length 0 for a code that is not in
  * the table.

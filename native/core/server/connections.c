@@ -23,18 +23,28 @@ static void on_timer(wh_timer *timer) {
   wh_connection *connection = (wh_connection *)((char *)timer - offsetof(wh_connection, timer));
   wh_http1 *session = connection->session;
   if (connection->closed) return;
+  uint64_t *timeouts = wh_server_of(connection)->timeouts;
   wh_server_freshen(wh_server_of(connection));
   switch ((wh_http1_phase)connection->owner_phase) {
-  case WH_HTTP1_IDLE: wh_server_end_idle(wh_server_of(connection), connection); break;
+  case WH_HTTP1_IDLE:
+    timeouts[WH_TIMEOUT_KEEP_ALIVE]++;
+    wh_server_end_idle(wh_server_of(connection), connection);
+    break;
   case WH_HTTP1_HEAD:
+    timeouts[WH_TIMEOUT_REQUEST_HEADERS]++;
     if (session != NULL) wh_http1_head_timeout(session);
     break;
   case WH_HTTP1_DRAIN:
+    timeouts[WH_TIMEOUT_BODY_DRAIN]++;
+    wh_connection_close(connection, 1);
+    break;
   case WH_HTTP1_LEAVING: wh_connection_close(connection, 1); break;
   case WH_HTTP1_OVER:
+    if (!connection->lingering) break; /* it is still sending, which may take its time */
+    timeouts[WH_TIMEOUT_LINGER]++;
     /* A server that stops has waited less for the client; what is unsent goes on without us. */
-    if (connection->lingering) wh_connection_close(connection, !wh_server_of(connection)->stopping);
-    break; /* else it is still sending, which may take its time */
+    wh_connection_close(connection, !wh_server_of(connection)->stopping);
+    break;
   case WH_HTTP1_BODY:
   case WH_HTTP1_BUSY: break;
   }

@@ -32,16 +32,20 @@ static int push_overflow(wh_server *server, uint32_t kind, uint32_t slot, uint32
   return WH_OK;
 }
 
-static int push(wh_server *server, uint32_t kind, const wh_exchange *exchange, uint32_t a,
-                uint32_t b) {
+int wh_server_push(wh_server *server, uint32_t kind, uint32_t slot, uint32_t a, uint32_t b) {
   if (server->destroying) return WH_OK;
   if (server->overflow_count > 0 || server->event_count == server->memory.event_room) {
-    return push_overflow(server, kind, exchange->index, a, b);
+    return push_overflow(server, kind, slot, a, b);
   }
   uint32_t *at = server->memory.events + (size_t)server->event_count++ * WH_EVENT_WORDS;
-  write_event(at, kind, exchange->index, a, b);
+  write_event(at, kind, slot, a, b);
   if (server->event_count + EVENT_RESERVE > server->memory.event_room) wh_loop_pause(server->loop);
   return WH_OK;
+}
+
+static int push(wh_server *server, uint32_t kind, const wh_exchange *exchange, uint32_t a,
+                uint32_t b) {
+  return wh_server_push(server, kind, exchange->index, a, b);
 }
 
 static void on_request(void *user, wh_exchange *exchange) {
@@ -103,11 +107,6 @@ static void on_ended(void *user, wh_exchange *exchange) {
   push(user, WH_EVENT_ENDED, exchange, 0, 0);
 }
 
-static void on_refused(void *user, wh_refusal reason) {
-  (void)user; /* counted by the service */
-  (void)reason;
-}
-
 static void release_pinned(void *user, uint32_t id) {
   wh_server *server = user;
   server->host->release_pinned(server->user, id);
@@ -121,7 +120,7 @@ const wh_receiver wh_server_receiver = {
     .aborted = on_aborted,
     .room = on_room,
     .ended = on_ended,
-    .refused = on_refused,
+    .refused = wh_server_refused,
     .release_pinned = release_pinned,
     .arena_offset = arena_offset,
     .keep = keep,
@@ -140,13 +139,27 @@ static void refill(wh_server *server) {
           server->overflow_count * WH_EVENT_WORDS * sizeof *server->overflow);
 }
 
+static uint64_t monotonic_us(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+/* All requests of a batch have waited since the clock was last looked at: one look serves them all. */
+static void note_queueing(wh_server *server) {
+  if (server->batch_requests == 0) return;
+  uint64_t waited = monotonic_us() - server->service.now_us;
+  wh_histogram_add(&server->queueing, waited, server->batch_requests);
+  server->batch_requests = 0;
+}
+
 void wh_server_dispatch(wh_server *server) {
   uint32_t first = 0;
   server->dispatching = 1;
   while (first < server->event_count) {
     uint32_t count = server->event_count - first;
     server->batches++;
-    server->batch_requests = 0;
+    note_queueing(server);
     server->memory.control[WH_CONTROL_OPEN_BATCH] = 1;
     server->host->dispatch(server->user, first, count);
     server->memory.control[WH_CONTROL_OPEN_BATCH] = 0;
@@ -256,12 +269,6 @@ static void run(wh_server *server, const command *c) {
   }
   if (c->kind == WH_COMMAND_RELEASE || c->flags & WH_COMMAND_FLAG_RELEASE)
     release(server, exchange);
-}
-
-static uint64_t monotonic_us(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
 }
 
 void wh_server_commit(wh_server *server) {

@@ -67,6 +67,7 @@ static void judge_request(wh_pace *pace, uint64_t now) {
     return;
   }
   m->end = 0;
+  wh_server_of(connection)->timeouts[WH_TIMEOUT_REQUEST_RATE]++;
   if (connection->session != NULL) wh_http1_body_timeout(connection->session);
 }
 
@@ -82,6 +83,7 @@ static void judge_response(wh_pace *pace, uint64_t now) {
     return;
   }
   m->end = 0;
+  wh_server_of(connection)->timeouts[WH_TIMEOUT_RESPONSE_RATE]++;
   wh_connection_close(connection, 1);
 }
 

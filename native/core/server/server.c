@@ -223,21 +223,3 @@ int wh_server_exchange_addresses(wh_server *server, uint32_t slot, uint32_t gene
   *peer = connection->peer;
   return wh_address_local(connection->stream.handle.fd, local);
 }
-
-void wh_server_metrics(const wh_server *server, wh_metrics *out) {
-  memset(out, 0, sizeof *out);
-  const wh_http_service *service = &server->service;
-  out->connections = server->outbox.count;
-  out->total_connections = server->total_connections;
-  out->requests = service->requests;
-  out->active_requests = wh_exchange_pool_in_use(server->pool);
-  out->answers = service->answers;
-  out->upgraded_connections = service->upgraded;
-  for (size_t i = 0; i < WH_REFUSAL_COUNT; i++) out->refused += service->refusals[i];
-  out->bytes_received = server->outbox.bytes_received;
-  out->bytes_sent = server->outbox.bytes_sent;
-  out->batches = server->batches;
-  memcpy(out->latency, service->latency, sizeof out->latency);
-  for (size_t i = 0; i < WH_LATENCY_BUCKETS; i++)
-    out->latency_limits[i] = wh_latency_bucket_limit(i);
-}

@@ -71,14 +71,22 @@ struct wh_server {
   uint8_t fresh; /* the clocks were looked at since the last poll began */
   uint64_t total_connections, batches;
   wh_server_ending stop;
+  uint64_t timeouts[WH_TIMEOUT_COUNT];
+  wh_histogram queueing;
+  uint64_t refusal_told_us; /* when the last refusal was, that the application was told of */
 };
 
 /* refusals.c: the answers to refused requests, at their defaults. 0 or WH_ERR_NO_MEMORY. */
 int wh_server_init_refusals(wh_server *server);
 void wh_server_free_refusals(wh_server *server);
 
+/* refused.c: tells the application of a refusal, if it wants to know. */
+void wh_server_refused(void *user, const wh_http1 *session, wh_refusal reason);
+
 /* dispatch.c: events to the application, commands from it. */
 extern const wh_receiver wh_server_receiver;
+/* An event that is no exchange's. 0, or WH_ERR_NO_MEMORY: it is lost. */
+int wh_server_push(wh_server *server, uint32_t kind, uint32_t slot, uint32_t a, uint32_t b);
 void wh_server_dispatch(wh_server *server);
 /* Looks at the clocks. */
 void wh_server_tick(wh_server *server);

@@ -1,0 +1,100 @@
+/**
+ * Every option of the server and of its endpoints, with how its value is read from text. Limits are not
+ * here: the core has the table of them. That no option is missing, the compiler sees to.
+ */
+import { getAddon } from '../native/addon.js';
+import type { EndpointOptions, ServerOptions } from '../server/options.js';
+
+/** The section of configuration files that has the server's options. */
+export const SERVER_SECTION = 'Server';
+
+/**
+ * How a value is read from configuration. Strings of each kind stand for what they say; what cannot be
+ * read stays as it is, and the server refuses it.
+ */
+export type OptionKind =
+  /** Text, as it is. */
+  | 'text'
+  /** `true` and `false`, numbers, `null`; else text. */
+  | 'plain'
+  /** Milliseconds, or `30s`, `00:00:30`; `unlimited` for `null`. */
+  | 'duration'
+  /** Bytes, or `10mb`; `unlimited` for `null`. */
+  | 'size'
+  /** A number, octal in text: `660`, `0o660`. */
+  | 'octal'
+  /** Something that only code can give. */
+  | 'code'
+  /** Names, in any case of letters; else as `plain`. */
+  | { readonly oneOf: readonly string[] }
+  /** A list of values of one kind. */
+  | { readonly list: OptionKind }
+  /** Named options. */
+  | { readonly members: Readonly<Record<string, OptionKind>> }
+  /** The core's table. */
+  | 'limits'
+  /** Endpoints by name or number. */
+  | 'endpoints';
+
+type KeyOfEach<T> = T extends unknown ? keyof T : never;
+
+/** The options of a server. */
+export const SERVER_OPTIONS = {
+  endpoints: 'endpoints',
+  limits: 'limits',
+  shutdown: { members: { preStopDelay: 'duration', drainWindow: 'duration', timeout: 'duration' } },
+  http1: {
+    members: {
+      allowRawQueryCharacters: 'plain',
+      allowBareLineFeed: 'plain',
+      allowHostHeaderOverride: 'plain',
+    },
+  },
+  refusals: { oneOf: ['empty', 'text', 'problem'] },
+  addServerHeader: 'plain',
+  logger: 'code',
+  busyPoll: { oneOf: ['adaptive'] },
+} as const satisfies Readonly<Record<keyof ServerOptions, OptionKind>>;
+
+/** The options of an endpoint. */
+export const ENDPOINT_OPTIONS = {
+  url: 'text',
+  host: 'text',
+  port: 'plain',
+  path: 'text',
+  mode: 'octal',
+  owner: { members: { uid: 'plain', gid: 'plain' } },
+  protocols: { oneOf: ['http1', 'http2', 'http1AndHttp2'] },
+} as const satisfies Readonly<Record<KeyOfEach<EndpointOptions>, OptionKind>>;
+
+/** The names of the options of a server. */
+export function serverOptionNames(): string[] {
+  return Object.keys(SERVER_OPTIONS);
+}
+
+/** What the members of a limit that is an object are where configuration has only some of them. */
+export function memberDefaults(limit: string): Record<string, number> {
+  const rows = getAddon()
+    .limitTable()
+    .filter(({ name }) => name.startsWith(`${limit}.`));
+  return Object.fromEntries(rows.map(({ name, initial }) => [name.split('.')[1], initial]));
+}
+
+let limits: Readonly<Record<string, OptionKind>> | undefined;
+
+/** The limits, from the core's table; those with a dot in their names as members of one. */
+export function limitKinds(): Readonly<Record<string, OptionKind>> {
+  if (limits !== undefined) return limits;
+  const kinds: Record<string, OptionKind> = {};
+  for (const { name, unit } of getAddon().limitTable()) {
+    const kind = unit === 'ms' ? 'duration' : unit.startsWith('bytes') ? 'size' : 'plain';
+    const [group, member] = name.split('.') as [string, string?];
+    if (member === undefined) {
+      kinds[group] = kind;
+      continue;
+    }
+    const known = kinds[group] as { members: Record<string, OptionKind> } | undefined;
+    kinds[group] = { members: { ...known?.members, [member]: kind } };
+  }
+  return (limits = kinds);
+}

@@ -1,0 +1,143 @@
+/** What a server has counted, as it is told to applications. */
+import type { LaneMetrics } from '../native/addon.js';
+import { getAddon } from '../native/addon.js';
+import { refusalReasons } from '../native/refused-request.js';
+
+/** How many took how long. */
+export interface DurationHistogram {
+  /** How many fell into each bucket. */
+  readonly counts: readonly number[];
+  /** The upper end of each bucket (µs), exclusive; the last one has no end. */
+  readonly bounds: readonly number[];
+  /** All of them together (µs). */
+  readonly sum: number;
+}
+
+/** What a server has counted since its start, and what there is now. */
+export interface ServerMetrics {
+  /** Open connections. */
+  readonly connections: number;
+  /** Connections accepted so far. */
+  readonly totalConnections: number;
+  /** Of the open connections, those that are upgraded. Source: Kestrel's kestrel.upgraded_connections. */
+  readonly upgradedConnections: number;
+  /** Requests given to the application so far. */
+  readonly requests: number;
+  /** Requests that have not been answered in full. */
+  readonly activeRequests: number;
+  /** Answers sent in full. */
+  readonly answers: number;
+  /** Requests that the server refused by itself. */
+  readonly refused: number;
+  /** Those by reason, such as `requestLineTooLong`; every reason is there. */
+  readonly refusals: Readonly<Record<string, number>>;
+  /** Those by status, such as `414`. */
+  readonly refusedStatuses: Readonly<Record<number, number>>;
+  /** Answers begun, by status: the application's, informational ones (1xx), and those to refused requests. */
+  readonly statuses: Readonly<Record<number, number>>;
+  /** The same by the first digit of the status. */
+  readonly statusClasses: Readonly<Record<StatusClass, number>>;
+  /** What a timer of the server has ended, by kind, such as `keepAlive`; every kind is there. */
+  readonly timeouts: Readonly<Record<string, number>>;
+  /** Bytes from clients, and to them. */
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  /** Calls into JavaScript, each for all the requests that were there. */
+  readonly batches: number;
+  /**
+   * Requests by the time from the first byte to the moment when they are handed over: 0 where the head
+   * came in one piece and nothing stood before it.
+   */
+  readonly receiving: DurationHistogram;
+  /** Requests by the time that they waited while others of their batch were read. */
+  readonly queueing: DurationHistogram;
+  /** Answers by the time from the application's call to the end of the answer. */
+  readonly latency: DurationHistogram;
+}
+
+/** The first digit of a status. */
+export type StatusClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx';
+
+/** From the core's counters. */
+export function toServerMetrics(told: LaneMetrics): ServerMetrics {
+  const {
+    refusals,
+    statuses,
+    timeouts,
+    bounds: limits,
+    receivingCounts,
+    receivingSum,
+    queueingCounts,
+    queueingSum,
+    latencyCounts,
+    latencySum,
+    ...plain
+  } = told;
+  const bounds = Array.from(limits);
+  const histogram = (counts: Float64Array, sum: number): DurationHistogram => ({
+    counts: Array.from(counts),
+    bounds,
+    sum,
+  });
+  return {
+    ...plain,
+    ...readRefusals(refusals),
+    ...readStatuses(statuses),
+    timeouts: Object.fromEntries(
+      getAddon()
+        .timeouts()
+        .map((name, i) => [name, timeouts[i]]),
+    ),
+    receiving: histogram(receivingCounts, receivingSum),
+    queueing: histogram(queueingCounts, queueingSum),
+    latency: histogram(latencyCounts, latencySum),
+  };
+}
+
+/** What a server has counted that has not started. */
+export function noMetrics(): ServerMetrics {
+  const nothing: DurationHistogram = { counts: [], bounds: [], sum: 0 };
+  const names = getAddon().timeouts();
+  return {
+    connections: 0,
+    totalConnections: 0,
+    upgradedConnections: 0,
+    requests: 0,
+    activeRequests: 0,
+    answers: 0,
+    refused: 0,
+    ...readRefusals(undefined),
+    ...readStatuses(new Float64Array()),
+    timeouts: Object.fromEntries(names.map((name) => [name, 0])),
+    bytesReceived: 0,
+    bytesSent: 0,
+    batches: 0,
+    receiving: nothing,
+    queueing: nothing,
+    latency: nothing,
+  };
+}
+
+function readRefusals(
+  counts: Float64Array | undefined,
+): Pick<ServerMetrics, 'refusals' | 'refusedStatuses'> {
+  const refusals: Record<string, number> = {};
+  const refusedStatuses: Record<number, number> = {};
+  for (const { number, reason, status } of refusalReasons()) {
+    const count = counts?.[number] ?? 0;
+    refusals[reason] = count;
+    if (count > 0) refusedStatuses[status] = (refusedStatuses[status] ?? 0) + count;
+  }
+  return { refusals, refusedStatuses };
+}
+
+function readStatuses(counts: Float64Array): Pick<ServerMetrics, 'statuses' | 'statusClasses'> {
+  const statuses: Record<number, number> = {};
+  const classes = { '1xx': 0, '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0 };
+  for (let status = 100; status < counts.length; status++) {
+    if (counts[status] === 0) continue;
+    statuses[status] = counts[status];
+    classes[`${String(Math.floor(status / 100))}xx` as StatusClass] += counts[status];
+  }
+  return { statuses, statusClasses: classes };
+}
