@@ -46,9 +46,18 @@ static size_t find_line(const wh_http1 *session, const uint8_t **bytes) {
 
 /* From the first byte to the end of its line, or of all there is. */
 static size_t first_line(const uint8_t *bytes, size_t length) {
+  if (length == 0) return 0;
   const uint8_t *feed = memchr(bytes, '\n', length);
   size_t line = feed == NULL ? length : (size_t)(feed - bytes);
   return line > 0 && bytes[line - 1] == '\r' ? line - 1 : line;
+}
+
+/* The length of the request line of a head that is complete: the session may be at a later one. */
+static size_t line_length(const wh_exchange *exchange) {
+  static const char version[] = " HTTP/1.1";
+  size_t end = (size_t)wh_slot_get32(exchange, WH_SLOT_TARGET_OFFSET) +
+               wh_slot_get32(exchange, WH_SLOT_TARGET_LENGTH) + sizeof version - 1;
+  return end > WH_SLOT_DATA && end <= exchange->slot_size ? end - WH_SLOT_DATA : 0;
 }
 
 /* Bytes that show what is at fault. */
@@ -62,10 +71,11 @@ static size_t find_bytes(const wh_http1 *session, wh_refusal reason, const uint8
     length = find_line(session, bytes);
     if (length > 0) length = first_line(*bytes, length);
   }
-  if (length == 0 && session->parsing != NULL && session->raw_used > 0) {
+  const wh_exchange *exchange = session->parsing;
+  if (length == 0 && exchange != NULL) {
     /* The request line, or as much of it as had come before this round. */
-    *bytes = session->parsing->slot + WH_SLOT_DATA;
-    length = first_line(*bytes, session->raw_used);
+    *bytes = exchange->slot + WH_SLOT_DATA;
+    length = first_line(*bytes, exchange->dispatched ? line_length(exchange) : session->raw_used);
   }
   if (length == 0 && session->input != NULL) {
     const uint8_t *start = session->input;
