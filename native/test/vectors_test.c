@@ -230,8 +230,9 @@ static void on_exchange(void *user, wh_exchange *exchange) {
   (void)exchange;
 }
 
-static void on_refused(void *user, wh_refusal reason) {
+static void on_refused(void *user, const wh_http1 *refused, wh_refusal reason) {
   (void)user;
+  (void)refused;
   assert_in_range(reason, 1, WH_REFUSAL_COUNT - 1);
 }
 
