@@ -245,6 +245,33 @@ static void no_time_of_http_limits_a_tunnel(void **state) {
   client_expect_end(c);
 }
 
+static void no_rate_limits_a_tunnel(void **state) {
+  app *a = *state;
+  client *c = client_open(a);
+  app_request *r = tunnel(a, c);
+  c->deaf = 1;
+  uint8_t *bytes = pattern_bytes(50000);
+  for (int i = 0; i < 200; i++) {
+    app_write(r, 0, bytes, 50000);
+    app_step(a, 0);
+  }
+  free(bytes);
+  for (int i = 0; i < 10; i++) {
+    app_quiet(a);
+    clock_advance(60000);
+  }
+  app_quiet(a);
+  assert_int_equal(app_connections(a), 1);
+  c->deaf = 0;
+  RUN_UNTIL(a, client_waiting(c) == 200 * 50000);
+  c->taken += 200 * 50000;
+  app_command(a, WH_COMMAND_RESPONSE_RATE, 0, r->slot, r->generation, 0, NULL, NULL, 0, 1000, 1001);
+  app_command(a, WH_COMMAND_BODY_LIMIT, 0, r->slot, r->generation, 0, NULL, NULL, 0, 0, 0);
+  app_command(a, WH_COMMAND_TRAILERS, RELEASE, r->slot, r->generation, 0, "A: b\r\n", NULL, 0, 0,
+              0);
+  client_expect_end(c);
+}
+
 static void misuse_does_nothing(void **state) {
   app *a = *state;
   client *c = client_open(a);
@@ -377,6 +404,7 @@ int main(void) {
       APP_TEST(what_is_left_is_sent_but_not_for_ever),
       APP_TEST(room_is_told),
       APP_TEST(no_time_of_http_limits_a_tunnel),
+      APP_TEST(no_rate_limits_a_tunnel),
       APP_TEST(misuse_does_nothing),
       cmocka_unit_test(over_the_limit_it_can_still_be_answered),
       APP_TEST(a_stop_leaves_tunnels_alone),

@@ -3,11 +3,14 @@ import type { Duplex } from 'node:stream';
 import test from 'ava';
 import type { HttpContext } from '../../lib/http/http-context.js';
 import type { UpgradedSocket } from '../../lib/http/upgraded-socket.js';
-import { HttpUpgradeFeature } from '../../lib/features/http-features.js';
+import { HttpRequestTimeoutFeature, HttpUpgradeFeature } from '../../lib/features/http-features.js';
+import { captureErrors } from '../support/quiet-console.js';
 import type { RawClient } from '../support/raw-client.js';
 import { codeOfError } from '../support/errors.js';
 import { deferred, until, within } from '../support/until.js';
 import { startServer } from '../support/wire-server.js';
+
+captureErrors();
 
 const UPGRADE = 'GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n';
 
@@ -38,7 +41,7 @@ async function ask(client: RawClient, bytes: string): Promise<string> {
   return switched(client);
 }
 
-test('upgrade answers 101 and gives the connection', async (t) => {
+test.serial('upgrade answers 101 and gives the connection', async (t) => {
   const handled = deferred();
   const server = await startServer(t, async (context) => {
     context.response.headers.set('Upgrade', 'echo/2');
@@ -73,74 +76,83 @@ test('upgrade answers 101 and gives the connection', async (t) => {
   await until(() => server.metrics().connections === 0, 'the connection is gone');
 });
 
-test('the one protocol that the client names is the one it gets', async (t) => {
+test.serial('the one protocol that the client names is the one it gets', async (t) => {
   const server = await startServer(t, echoing);
   t.regex(await ask(await server.connect(), UPGRADE), /\r\nUpgrade: echo\r\n/);
 });
 
-test('bytes right behind the request are the first of the tunnel, wherever they are cut', async (t) => {
-  const server = await startServer(t, echoing);
-  const tail = 'GET /second HTTP/1.1\r\nHost: h\r\n\r\n';
-  const all = UPGRADE + tail;
-  for (let cut = 1; cut <= all.length; cut++) {
+test.serial(
+  'bytes right behind the request are the first of the tunnel, wherever they are cut',
+  async (t) => {
+    const server = await startServer(t, echoing);
+    const tail = 'GET /second HTTP/1.1\r\nHost: h\r\n\r\n';
+    const all = UPGRADE + tail;
+    for (let cut = 1; cut <= all.length; cut++) {
+      const client = await server.connect();
+      await client.write(all.slice(0, cut));
+      if (cut < all.length) await client.write(all.slice(cut));
+      await switched(client);
+      t.is((await client.bytes(tail.length)).toString(), tail, String(cut));
+      client.destroy();
+    }
+    t.is(server.metrics().requests, all.length);
+  },
+);
+
+test.serial(
+  'bytes behind the request and the end of the client arrive however late the upgrade is',
+  async (t) => {
+    let go = deferred();
+    let got = deferred<string>();
+    const server = await startServer(t, async (context) => {
+      await go.promise;
+      const socket = await context.upgrade();
+      let text = '';
+      for await (const piece of socket) text += String(piece);
+      got.resolve(text);
+    });
+    for (const tail of ['', 'tail', 't'.repeat(50_000)]) {
+      go = deferred();
+      got = deferred();
+      const client = await server.connect();
+      await client.write(UPGRADE + tail);
+      client.halfClose();
+      await until(() => server.metrics().activeRequests > 0, 'the request runs');
+      const { bytesReceived } = server.metrics();
+      await until(() => server.metrics().bytesReceived === bytesReceived, 'what comes has come');
+      go.resolve();
+      await switched(client);
+      t.is(await got.promise, tail);
+      t.is((await client.rest()).length, 0);
+      await until(() => server.metrics().connections === 0, 'the connection is gone');
+    }
+  },
+);
+
+test.serial(
+  'an upgradable request waits its turn, and is answered as any other where nobody upgrades',
+  async (t) => {
+    const order: string[] = [];
+    const first = deferred();
+    const server = await startServer(t, async ({ request, response, isUpgradableRequest }) => {
+      order.push(`${request.path} ${String(isUpgradableRequest)}`);
+      if (request.path === '/first') await first.promise;
+      await response.text(request.path);
+    });
     const client = await server.connect();
-    await client.write(all.slice(0, cut));
-    if (cut < all.length) await client.write(all.slice(cut));
-    await switched(client);
-    t.is((await client.bytes(tail.length)).toString(), tail, String(cut));
-    client.destroy();
-  }
-  t.is(server.metrics().requests, all.length);
-});
+    const after = 'GET /after HTTP/1.1\r\nHost: h\r\n\r\n';
+    void client.write(`GET /first HTTP/1.1\r\nHost: h\r\n\r\n${UPGRADE}${after}`);
+    await until(() => order.length === 1, 'the first request runs');
+    first.resolve();
+    t.deepEqual(
+      [(await client.answer()).text, (await client.answer()).text, (await client.answer()).text],
+      ['/first', '/chat', '/after'],
+    );
+    t.deepEqual(order, ['/first false', '/chat true', '/after false']);
+  },
+);
 
-test('bytes behind the request and the end of the client arrive however late the upgrade is', async (t) => {
-  let go = deferred();
-  let got = deferred<string>();
-  const server = await startServer(t, async (context) => {
-    await go.promise;
-    const socket = await context.upgrade();
-    let text = '';
-    for await (const piece of socket) text += String(piece);
-    got.resolve(text);
-  });
-  for (const tail of ['', 'tail', 't'.repeat(50_000)]) {
-    go = deferred();
-    got = deferred();
-    const client = await server.connect();
-    await client.write(UPGRADE + tail);
-    client.halfClose();
-    await until(() => server.metrics().activeRequests > 0, 'the request runs');
-    const { bytesReceived } = server.metrics();
-    await until(() => server.metrics().bytesReceived === bytesReceived, 'what comes has come');
-    go.resolve();
-    await switched(client);
-    t.is(await got.promise, tail);
-    t.is((await client.rest()).length, 0);
-    await until(() => server.metrics().connections === 0, 'the connection is gone');
-  }
-});
-
-test('an upgradable request waits its turn, and is answered as any other where nobody upgrades', async (t) => {
-  const order: string[] = [];
-  const first = deferred();
-  const server = await startServer(t, async ({ request, response, isUpgradableRequest }) => {
-    order.push(`${request.path} ${String(isUpgradableRequest)}`);
-    if (request.path === '/first') await first.promise;
-    await response.text(request.path);
-  });
-  const client = await server.connect();
-  const after = 'GET /after HTTP/1.1\r\nHost: h\r\n\r\n';
-  void client.write(`GET /first HTTP/1.1\r\nHost: h\r\n\r\n${UPGRADE}${after}`);
-  await until(() => order.length === 1, 'the first request runs');
-  first.resolve();
-  t.deepEqual(
-    [(await client.answer()).text, (await client.answer()).text, (await client.answer()).text],
-    ['/first', '/chat', '/after'],
-  );
-  t.deepEqual(order, ['/first false', '/chat true', '/after false']);
-});
-
-test('what is no offer is an ordinary request', async (t) => {
+test.serial('what is no offer is an ordinary request', async (t) => {
   const server = await startServer(t, async (context) => {
     await context.response.text(String(context.isUpgradableRequest));
   });
@@ -165,7 +177,7 @@ test('what is no offer is an ordinary request', async (t) => {
   for (const head of offers) t.is((await body.request(head)).text, 'true', head);
 });
 
-test('misuse is told by a code, and nothing was sent', async (t) => {
+test.serial('misuse is told by a code, and nothing was sent', async (t) => {
   const codes: unknown[] = [];
   const server = await startServer(t, async (context) => {
     const { request, response } = context;
@@ -229,7 +241,7 @@ test('misuse is told by a code, and nothing was sent', async (t) => {
   ]);
 });
 
-test('after the upgrade there is no second one, and no answer', async (t) => {
+test.serial('after the upgrade there is no second one, and no answer', async (t) => {
   const codes: unknown[] = [];
   const server = await startServer(t, async (context) => {
     const socket = await context.upgrade();
@@ -251,7 +263,7 @@ test('after the upgrade there is no second one, and no answer', async (t) => {
   ]);
 });
 
-test('onStarting runs before the 101, and can set its fields', async (t) => {
+test.serial('onStarting runs before the 101, and can set its fields', async (t) => {
   const server = await startServer(t, async (context) => {
     context.response.onStarting(async () => {
       await Promise.resolve();
@@ -265,31 +277,36 @@ test('onStarting runs before the 101, and can set its fields', async (t) => {
   t.is((await client.rest()).length, 0);
 });
 
-test('over maxConcurrentUpgradedConnections the upgrade fails, with 503 where nobody catches it', async (t) => {
-  const server = await startServer(t, echoing, { limits: { maxConcurrentUpgradedConnections: 2 } });
-  const clients = [await server.connect(), await server.connect()];
-  for (const client of clients) await ask(client, UPGRADE);
-  const third = await server.connect();
-  t.is((await third.request(UPGRADE)).status, 503);
-  t.deepEqual(server.reported.map(codeOfError), ['WH_ERR_TOO_MANY_UPGRADED']);
-  clients[0].destroy();
-  await until(() => server.metrics().upgradedConnections === 1, 'one of them is gone');
-  await ask(third, UPGRADE); // on the same connection
-  t.is(server.metrics().upgradedConnections, 2);
+test.serial(
+  'over maxConcurrentUpgradedConnections the upgrade fails, with 503 where nobody catches it',
+  async (t) => {
+    const server = await startServer(t, echoing, {
+      limits: { maxConcurrentUpgradedConnections: 2 },
+    });
+    const clients = [await server.connect(), await server.connect()];
+    for (const client of clients) await ask(client, UPGRADE);
+    const third = await server.connect();
+    t.is((await third.request(UPGRADE)).status, 503);
+    t.deepEqual(server.reported.map(codeOfError), ['WH_ERR_TOO_MANY_UPGRADED']);
+    clients[0].destroy();
+    await until(() => server.metrics().upgradedConnections === 1, 'one of them is gone');
+    await ask(third, UPGRADE); // on the same connection
+    t.is(server.metrics().upgradedConnections, 2);
 
-  const none = await startServer(
-    t,
-    async (context) => {
-      t.true(context.isUpgradableRequest);
-      t.is(codeOfError(await t.throwsAsync(context.upgrade())), 'WH_ERR_TOO_MANY_UPGRADED');
-      await context.response.text('caught');
-    },
-    { limits: { maxConcurrentUpgradedConnections: 0 } },
-  );
-  t.is((await none.once(UPGRADE)).text, 'caught');
-});
+    const none = await startServer(
+      t,
+      async (context) => {
+        t.true(context.isUpgradableRequest);
+        t.is(codeOfError(await t.throwsAsync(context.upgrade())), 'WH_ERR_TOO_MANY_UPGRADED');
+        await context.response.text('caught');
+      },
+      { limits: { maxConcurrentUpgradedConnections: 0 } },
+    );
+    t.is((await none.once(UPGRADE)).text, 'caught');
+  },
+);
 
-test('each side ends by itself', async (t) => {
+test.serial('each side ends by itself', async (t) => {
   const sockets: Duplex[] = [];
   const server = await startServer(t, async (context) => {
     sockets.push(await context.upgrade());
@@ -325,7 +342,7 @@ test('each side ends by itself', async (t) => {
   await until(() => server.metrics().connections === 0, 'the connection is gone');
 });
 
-test('the end of a client is noticed where nobody reads', async (t) => {
+test.serial('the end of a client is noticed where nobody reads', async (t) => {
   const ended = deferred();
   const server = await startServer(t, async (context) => {
     const socket = await context.upgrade();
@@ -342,7 +359,7 @@ test('the end of a client is noticed where nobody reads', async (t) => {
   await until(() => server.metrics().connections === 0, 'the connection is gone');
 });
 
-test('what a client sent before both ends is read although it waited', async (t) => {
+test.serial('what a client sent before both ends is read although it waited', async (t) => {
   const sockets: Duplex[] = [];
   const server = await startServer(t, async (context) => {
     sockets.push((await context.upgrade()).pause());
@@ -362,7 +379,7 @@ test('what a client sent before both ends is read although it waited', async (t)
   await until(() => server.metrics().connections === 0, 'the connection is gone');
 });
 
-test('a reset of the client is an error that nobody has to listen to', async (t) => {
+test.serial('a reset of the client is an error that nobody has to listen to', async (t) => {
   const sockets: Duplex[] = [];
   const aborted: boolean[] = [];
   const server = await startServer(t, async (context) => {
@@ -387,7 +404,7 @@ test('a reset of the client is an error that nobody has to listen to', async (t)
   t.is(server.metrics().upgradedConnections, 0);
 });
 
-test('a destroyed socket takes its connection along, with what was written', async (t) => {
+test.serial('a destroyed socket takes its connection along, with what was written', async (t) => {
   const server = await startServer(t, async (context) => {
     const socket = (await context.upgrade()) as UpgradedSocket;
     switch (context.request.path) {
@@ -424,7 +441,7 @@ test('a destroyed socket takes its connection along, with what was written', asy
   t.is(server.reported.length, 1);
 });
 
-test('a destroyed socket whose client reads nothing is gone all the same', async (t) => {
+test.serial('a destroyed socket whose client reads nothing is gone all the same', async (t) => {
   const sockets: Duplex[] = [];
   const server = await startServer(t, async (context) => {
     sockets.push(await context.upgrade());
@@ -443,7 +460,7 @@ test('a destroyed socket whose client reads nothing is gone all the same', async
   t.true(client.received < length);
 });
 
-test('a writer waits for a slow reader, and a client for a slow application', async (t) => {
+test.serial('a writer waits for a slow reader, and a client for a slow application', async (t) => {
   const sockets: Duplex[] = [];
   const server = await startServer(t, async (context) => {
     sockets.push((await context.upgrade()).pause());
@@ -481,7 +498,7 @@ test('a writer waits for a slow reader, and a client for a slow application', as
   await client.closed;
 });
 
-test('the socket has what programs ask of one', async (t) => {
+test.serial('the socket has what programs ask of one', async (t) => {
   const server = await startServer(t, async (context) => {
     const { connection } = context;
     const socket = (await context.upgrade()) as UpgradedSocket;
@@ -510,7 +527,22 @@ test('the socket has what programs ask of one', async (t) => {
   t.is((await client.rest()).toString(), '0');
 });
 
-test('many upgraded connections at once, each with its own bytes', async (t) => {
+test.serial('the time of a request does not count for what it was upgraded to', async (t) => {
+  const server = await startServer(t, async (context) => {
+    const timeout = context.features.get(HttpRequestTimeoutFeature);
+    timeout?.setTimeout(60_000);
+    t.true((timeout?.timeLeft ?? 0) > 0);
+    const socket = await context.upgrade();
+    t.is(timeout?.timeLeft, undefined);
+    socket.end();
+  });
+  const client = await server.connect();
+  await ask(client, UPGRADE);
+  client.halfClose();
+  t.is((await client.rest()).length, 0);
+});
+
+test.serial('many upgraded connections at once, each with its own bytes', async (t) => {
   const server = await startServer(t, echoing);
   await Promise.all(
     Array.from({ length: 200 }, async (_, n) => {
