@@ -245,33 +245,6 @@ static void a_client_that_goes_frees_what_is_held(void **state) {
   app_free(a);
 }
 
-/* --- CONNECT --- */
-
-static void a_2xx_to_connect_has_no_body_and_ends_the_connection(void **state) {
-  app *a = *state;
-  for (int streams = 0; streams < 2; streams++) {
-    client *c = client_open(a);
-    client_text(c, "CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n\x16tunnel, GET / HTTP/1.1\r\n");
-    RUN_UNTIL_REQUESTS(a, (size_t)streams + 1);
-    app_request *r = app_request_at(a, (size_t)streams);
-    if (streams) {
-      app_start(r, 200, 0, NULL, -1);
-      app_write(r, 0, BYTES("abc"));
-      app_end(r, WH_COMMAND_FLAG_RELEASE);
-    } else {
-      app_respond_text(r, "abc");
-    }
-    RUN_UNTIL(a, c->ended);
-    char *wire = wire_of(c);
-    assert_null(strstr(wire, "Content-Length"));
-    assert_null(strstr(wire, "Transfer-Encoding"));
-    assert_non_null(strstr(wire, "Connection: close\r\n\r\n"));
-    assert_string_equal(strstr(wire, "\r\n\r\n"), "\r\n\r\n");
-    free(wire);
-    client_close(c);
-  }
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       APP_TEST(hands_trailers_over_before_the_end),
@@ -285,7 +258,6 @@ int main(void) {
       APP_TEST(refuses_what_came_before_the_limit),
       APP_TEST(a_limit_after_the_first_read_is_none),
       cmocka_unit_test(a_client_that_goes_frees_what_is_held),
-      APP_TEST(a_2xx_to_connect_has_no_body_and_ends_the_connection),
   };
   return cmocka_run_group_tests_name("server body limits", tests, NULL, NULL);
 }

@@ -38,8 +38,8 @@ static void blank_lines_do_not_keep_a_connection(void **state) {
   app *a = *state;
   client *c = client_open(a);
   app_quiet(a);
-  for (int i = 0; i < 9; i++) {
-    clock_advance(3000);
+  for (int i = 0; i < 6; i++) {
+    clock_advance(4500);
     client_text(c, "\r\n");
     client_expect_nothing(c);
   }

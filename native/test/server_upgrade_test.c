@@ -334,7 +334,7 @@ static void a_stop_leaves_tunnels_alone(void **state) {
   client *c = client_open(a), *late = client_open(a);
   app_request *r = tunnel(a, c), *s = ask(a, late, UPGRADE);
   wh_server_stop_listening(a->server);
-  wh_server_stop(a->server, 0);
+  wh_server_stop(a->server, 60000);
   make_tunnel(s, 101);
   expect_head(late, 101);
   app_write(r, 0, BYTES("going"));
