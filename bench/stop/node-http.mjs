@@ -1,5 +1,5 @@
-// node:http, stopped as its documentation says: close() refuses new connections and ends idle ones; what
-// runs is answered. Arguments: a port, or the path of a Unix socket.
+// node:http, stopped as its documentation says: close() refuses new connections and ends idle ones. Busy
+// ones may go on for ever, so a second later closeAllConnections() ends them. Arguments: a port, or the path of a Unix socket.
 import { createServer } from 'node:http';
 
 const where = process.argv[2];
@@ -21,7 +21,10 @@ const server = createServer((request, response) => {
     answer(response, 'application/json', body);
   }
 });
-process.once('SIGTERM', () => server.close());
+process.once('SIGTERM', () => {
+  server.close();
+  setTimeout(() => server.closeAllConnections(), 1000).unref();
+});
 if (/^\d+$/.test(where)) server.listen(Number(where), '127.0.0.1');
 else server.listen(where);
 server.on('listening', () => console.log('ready'));

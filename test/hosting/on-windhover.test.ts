@@ -303,10 +303,10 @@ test('run() waits for hooks, and serves meanwhile; the process fails where a hoo
     child.process.stdin?.end('go on\n');
     const last = await client.request('GET /ready HTTP/1.1\r\nHost: h\r\n\r\n');
     t.is(last.status, 503);
+    client.destroy();
     const end = await child.whenEnded();
     t.is(end.code, code, end.errors);
     t.true(end.errors.includes(word));
     t.deepEqual(end.output, code === 0 ? ['stopped', 'ran'] : ['stopped']);
-    client.destroy();
   }
 });

@@ -19,7 +19,7 @@ test('everybody is told before anything is refused', async (t) => {
   const { server, connect, port } = await startServer(
     t,
     ({ response }) => response.text(String(server.isReady)),
-    { shutdown: { preStopDelay: 100 } },
+    { shutdown: { preStopDelay: 100, drainWindow: 10_000 } },
   );
   t.true(server.isReady);
   const seen: string[] = [];
@@ -37,11 +37,13 @@ test('everybody is told before anything is refused', async (t) => {
   t.deepEqual(seen, ['signal false', 'hook']);
   t.false(server.isReady);
   const began = performance.now();
-  for (const client of [old, await connect()]) {
+  const late = await connect();
+  for (const client of [old, late]) {
     const answer = await client.request(GET);
     t.is(answer.text, 'false');
     t.false(answer.headers.has('connection'));
   }
+  late.destroy();
   gate.resolve();
   await until(async () => {
     const client = await RawClient.connect(port).catch(() => undefined);
@@ -51,7 +53,10 @@ test('everybody is told before anything is refused', async (t) => {
   t.true(performance.now() - began > 90);
   const answer = await old.request(GET);
   t.deepEqual(answer.headers.get('connection'), ['close']);
-  await within(stopped, 'the stop');
+  await within(
+    Promise.all([stopped, until(() => seen.length === 3, 'the other stop')]),
+    'the stop',
+  );
   t.deepEqual(seen, ['signal false', 'hook', 'stopped']);
   t.false(server.isReady);
 });
@@ -110,7 +115,7 @@ test('a signal ends the wait for hooks and for the delay', async (t) => {
 
 test('in the drain window the next request of a connection is answered, with Connection: close', async (t) => {
   const { server, connect } = await startServer(t, ({ response }) => response.text('a'), {
-    shutdown: { drainWindow: 5_000 },
+    shutdown: { drainWindow: 10_000 },
   });
   const clients = await Promise.all(Array.from({ length: 10 }, () => connect()));
   for (const client of clients.slice(5)) await client.request(GET);

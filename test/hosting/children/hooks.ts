@@ -5,6 +5,7 @@ import { WebApplication } from '../../../lib/index.js';
 const builder = WebApplication.createBuilder();
 builder.server.listen({ host: '127.0.0.1', port: 0 });
 builder.suppressStatusMessages = true;
+builder.server.shutdown.drainWindow = 10_000;
 const app = builder.build();
 app.get('/ready', ({ response }) => {
   response.statusCode = app.lifetime.isReady ? 200 : 503;
