@@ -126,8 +126,8 @@ static void ignores_blank_lines_before_a_request(void **state) {
   a->on_request = app_answer_target;
   client_text(c, "\r\n\r\n\r");
   app_quiet(a);
-  client_text(
-      c, "\nGET /1 HTTP/1.1\r\nHost: h\r\n\r\n\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n\r\n");
+  client_text(c,
+              "\nGET /1 HTTP/1.1\r\nHost: h\r\n\r\n\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n\r\n");
   client_expect(c, 200, "GET /1");
   client_expect(c, 200, "GET /2");
   client_get(c, "/3");
