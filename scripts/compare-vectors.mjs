@@ -128,7 +128,7 @@ function table(vectors, rows, ours, peers) {
     '',
     'A number is the status of an answer. With `200` (CONNECT: `501`) the application was called: what it saw is given where it saw something else, or where windhover does not call it. `open`: the connection lives on. `closed`: it does not; after a refusal that goes without saying. `waits`: the server waits for more. `=`: the same as windhover. `⏎` is CRLF, `…` begins `GET / HTTP/1.1⏎Host: h⏎`.',
     '',
-    'node:http does not decode paths, so only its targets are compared. What of this is stricter by intention, and why, is in [Refusals](refusals.md).',
+    'node:http does not decode paths, so only its targets are compared. Whether Kestrel answers a client that has ended its side depends on what it sees first, and so on the run. What of this is stricter by intention, and why, is in [Refusals](refusals.md).',
   ];
   let section = '';
   for (const { vector, i, differing } of rows) {

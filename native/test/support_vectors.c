@@ -28,7 +28,11 @@ static void *must(void *memory) {
   return memory;
 }
 
-#define bad(reader, text) fail_msg("line %zu: %s: %s", (reader)->number, (text), (reader)->line)
+#define bad(reader, text)                                                   \
+  do {                                                                      \
+    fail_msg("line %zu: %s: %s", (reader)->number, (text), (reader)->line); \
+    abort(); /* never comes to it */                                        \
+  } while (0)
 
 /* --- texts --- */
 
@@ -58,7 +62,7 @@ static uint8_t unescape(const reader *r, const char **text) {
     *text += 2;
     return (uint8_t)(high << 4 | low);
   }
-  default: bad(r, "an escape that is none"); return 0;
+  default: bad(r, "an escape that is none");
   }
 }
 

@@ -54,6 +54,7 @@ static size_t seen_count;
     print_error("%s (%s): ", now->name, how); \
     print_error(__VA_ARGS__);                 \
     fail();                                   \
+    abort(); /* never comes to it */          \
   } while (0)
 
 static void add(vector_bytes *to, const void *data, size_t length) {

@@ -192,6 +192,7 @@ static void begin(unsigned options) {
   control = lane->control;
   session = NULL;
   requests_of_connection = 0;
+  head_hint = 0;
   finished = closed = full = room_asked = gone = reserve_fails = told_end = 0;
   sent_after_stop = refused_in_place = 0;
   out.length = trace.length = section.length = request_count = pin_count = tight_used = 0;
@@ -260,8 +261,6 @@ static output play(const uint8_t *bytes, size_t length, size_t piece, unsigned o
 }
 
 static void compare(const uint8_t *bytes, size_t length, unsigned options) {
-  /* Blank lines are counted per session: it must live as long as the connection. */
-  options |= OPTION_KEEP_SESSION;
   output whole = play(bytes, length, MOST_PIECE, options);
   static const size_t pieces[] = {1, 7, 64};
   for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {

@@ -28,7 +28,7 @@ app.Run(async context =>
         json.WriteString("query", feature.QueryString);
         json.WriteString("target", feature.RawTarget);
         json.WriteString("protocol", feature.Protocol);
-        json.WriteString("host", request.Host.Value ?? "");
+        json.WriteString("host", request.Headers.Host.ToString());
         json.WriteString("body", Encoding.Latin1.GetString(body.ToArray()));
         WriteFields(json, "fields", request.Headers);
         if (trailers is { Available: true }) WriteFields(json, "trailers", trailers.Trailers);
