@@ -24,6 +24,7 @@ const targets = [
   { scenario: 'params-headers-pipelined', metric: 'cpu', peer: 'uws', most: 0.5 },
   { scenario: 'async', metric: 'cpu', peer: 'uws', most: 0.8 },
   { scenario: 'post', metric: 'cpu', peer: 'uws', most: 1 },
+  { scenario: 'file-8m', metric: 'cpu', peer: 'node', most: 0.5 },
   { scenario: 'churn', metric: 'cpu', peer: 'uws', most: 0.85 },
   { scenario: 'plaintext-c1', metric: 'p50', peer: 'uws', most: 0.55 },
   { scenario: 'plaintext-c1', metric: 'p50', peer: 'kestrel', most: 0.55 },

@@ -13,7 +13,7 @@
  * @property {number} [connections] For kind 'idle-memory': how many are held open.
  * @property {readonly Metric[]} metrics The figures that matter, the first one ranks the servers.
  *
- * @typedef {'hello' | 'json' | 'user' | 'async' | 'echo' | 'upload' | 'large'} Route
+ * @typedef {'hello' | 'json' | 'user' | 'async' | 'echo' | 'upload' | 'large' | 'file'} Route
  * @typedef {'refuse'} Trait
  * @typedef {'cpu' | 'p50' | 'bytes'} Metric
  *   cpu: µs of CPU per request; p50: µs; bytes: resident growth per idle connection.

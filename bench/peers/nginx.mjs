@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { firstLine } from '../harness/machine.mjs';
+import { makeFiles } from './apps/files.mjs';
 import { hello, idleMilliseconds } from './apps/shared.mjs';
 import { can, cannot, isRoot, writeFiles } from './static.mjs';
 
@@ -11,7 +12,7 @@ import { can, cannot, isRoot, writeFiles } from './static.mjs';
 export default {
   name: 'nginx',
   title: 'nginx (static)',
-  can,
+  can: [...can, 'file'],
   cannot,
   async prepare() {
     if ((await version()) === 'missing') throw new Error('nginx is not installed');
@@ -56,6 +57,7 @@ http {
     root ${writeFiles(folder)};
     location = /plaintext { return 200 '${hello}'; }
     location = /large { }
+    location /file/ { alias ${makeFiles()}/; }
   }
 }
 `;

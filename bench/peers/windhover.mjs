@@ -14,7 +14,7 @@ const root = path.resolve(peersFolder, '..', '..');
 export default {
   name: 'windhover',
   title: 'windhover',
-  can: [...everyRoute, 'refuse'],
+  can: [...everyRoute, 'file', 'refuse'],
   async prepare() {
     if (existsSync(path.join(root, 'dist', 'lib', 'index.js'))) return;
     throw new Error('dist/lib/index.js is missing: npm run build');

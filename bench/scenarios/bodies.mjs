@@ -1,5 +1,6 @@
 /** Bodies that come and go. */
 
+import { fileSizes } from '../peers/apps/files.mjs';
 import { largeBytes } from '../peers/apps/shared.mjs';
 
 const headers = { 'Content-Type': 'application/octet-stream' };
@@ -35,6 +36,26 @@ export default [
     route: 'large',
     request: { method: 'GET', path: '/large' },
     expect: { status: 200, bodyBytes: largeBytes, keepAlive: true },
+    load: { connections: 64 },
+    metrics: ['cpu'],
+  },
+  {
+    name: 'file-8m',
+    title: 'File of 8 MB',
+    kind: 'load',
+    route: 'file',
+    request: { method: 'GET', path: '/file/large' },
+    expect: { status: 200, bodyBytes: fileSizes.large, keepAlive: true },
+    load: { connections: 4 },
+    metrics: ['cpu'],
+  },
+  {
+    name: 'file-4k',
+    title: 'File of 4 kB',
+    kind: 'load',
+    route: 'file',
+    request: { method: 'GET', path: '/file/small' },
+    expect: { status: 200, bodyBytes: fileSizes.small, keepAlive: true },
     load: { connections: 64 },
     metrics: ['cpu'],
   },

@@ -1,4 +1,5 @@
 /** The features of one request. Sources: ASP.NET Core's Microsoft.AspNetCore.Http.Features. */
+import type { PathLike } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { createFeatureToken } from './feature-collection.js';
 import type { HeaderDictionary } from './header-dictionary.js';
@@ -67,6 +68,11 @@ export interface HttpResponseBodyFeature {
    * back it settles when there is room for more; `undefined` means that there is room now.
    */
   write(data: Uint8Array | string): void | Promise<void>;
+  /**
+   * Sends a part of a file, the head before it if it was not sent; see HttpResponse.sendFile. Optional:
+   * without it the file is read and written.
+   */
+  sendFile?(path: PathLike, offset?: number, count?: number): Promise<void>;
   /** Ends the answer. What is written after it throws WH_ERR_RESPONSE_ENDED. */
   complete(): void | Promise<void>;
   /**

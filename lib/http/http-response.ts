@@ -1,5 +1,6 @@
 /** The answer of a context: its head, and the ways to send a body. */
 import { Buffer } from 'node:buffer';
+import type { PathLike } from 'node:fs';
 import type { FeatureCollection } from '../features/feature-collection.js';
 import type { HeaderDictionary } from '../features/header-dictionary.js';
 import type { InformationalHeaders, ResponseCallback } from '../features/http-features.js';
@@ -10,6 +11,7 @@ import {
   HttpResponseTrailersFeature,
 } from '../features/http-features.js';
 import { codedRangeError, codedTypeError, invalidArgument, responseStarted } from './errors.js';
+import { sendFileByParts } from './send-file.js';
 import { DISPOSED_FEATURES, requireFeature } from './feature-access.js';
 import { normalizeHeaderValue } from './header-map.js';
 
@@ -209,6 +211,36 @@ export class HttpResponse {
       throw invalidArgument('The data of response.write', 'a string or a Uint8Array', data);
     }
     return this.body().write(data);
+  }
+
+  /**
+   * Sends a file, or a part of it, as body. The system takes it from its cache straight to the client
+   * where the server can order that (sendfile(2)). Where nothing was sent before and no Content-Length
+   * is set, the file is the body and its length becomes the Content-Length; to send more, set
+   * {@link contentLength} to the length of all of it, or {@link write} first. The Content-Type is left to
+   * the caller. Does not end the answer. On a WindhoverServer what is written meanwhile follows the file,
+   * and so does the end of the answer; on other servers wait for the promise first.
+   *
+   * Source: Kestrel's IHttpResponseBodyFeature.SendFileAsync.
+   *
+   * @param path - The file; a relative path starts from the process's working directory. It must not
+   * come from a client unchecked.
+   * @param offset - Where the part begins (bytes); 0 unless given.
+   * @param count - How long the part is (bytes); up to the end of the file unless given.
+   * @returns A promise that settles when the system has taken all of it, or the client has gone. Before
+   * anything is sent it rejects with Node's error where the file cannot be opened (`ENOENT`, `EACCES`,
+   * `EMFILE`, `EISDIR` for a directory), WindhoverError WH_ERR_NOT_A_FILE for a device, a FIFO or a
+   * socket, RangeError WH_ERR_INVALID_ARGUMENT where the part goes beyond the end of the file, and
+   * WindhoverError WH_ERR_CONTENT_LENGTH_EXCEEDED where it is more than the Content-Length leaves. Later
+   * it rejects with WindhoverError WH_ERR_FILE_TRUNCATED where the file became shorter, or
+   * WH_ERR_FILE_UNREADABLE; the client then sees that the answer is cut.
+   * @throws TypeError or RangeError WH_ERR_INVALID_ARGUMENT for an argument that is none; WindhoverError
+   * WH_ERR_RESPONSE_ENDED.
+   */
+  sendFile(path: PathLike, offset = 0, count?: number): Promise<void> {
+    const feature = this.body();
+    if (feature.sendFile !== undefined) return feature.sendFile(path, offset, count);
+    return sendFileByParts(this.head(), feature, path, offset, count);
   }
 
   /**

@@ -96,12 +96,19 @@ export interface LaneLimit {
   readonly canBeUnlimited: boolean;
 }
 
+/** The limits in force, by name (see ServerLimits); Infinity where there is none. */
+export interface LaneLimits {
+  readonly maxRequestBufferSize: number;
+  readonly maxResponseBufferSize: number;
+}
+
 /** One server of the core: its shared memory and its functions. */
 export interface Lane {
   readonly arena: ArrayBuffer;
   readonly events: ArrayBuffer;
   readonly commands: ArrayBuffer;
   readonly control: ArrayBuffer;
+  readonly limits: LaneLimits;
   /**
    * Looks bytes of a slab up among those seen before. The place of their string, 0 to 1,023; -1 - place
    * where that string has to be made; less than -1,024 where they are too long to keep.
@@ -111,6 +118,11 @@ export interface Lane {
   commit(): void;
   /** Holds a buffer until it is sent; the number to name it by. */
   pin(bytes: Uint8Array): number;
+  /**
+   * Duplicates a file's descriptor; the number for the command FILE, with which the duplicate becomes the
+   * core's. Throws EBADF, EMFILE.
+   */
+  addFile(descriptor: number): number;
   listen(endpoint: LaneEndpoint): void;
   urls(): string[];
   /** [remote address, remote port, local address, local port]; null once the client is gone. */

@@ -10,6 +10,8 @@ import { Command, CommandFlag, Control } from './generated/shared-layout.js';
 import type { RawBuffer } from './slab.js';
 
 const HEAD_BYTES = Command.WORDS * 4;
+/** What follows FILE: offset and count. */
+const FILE_BYTES = 16;
 /** Longer bodies are not copied but sent from where they are (bytes). */
 const PIN_FROM = 16_384;
 /** A command has a word for the length of its bytes. */
@@ -154,6 +156,19 @@ export class CommandWriter {
     const high = Math.floor(limit / 0x1_0000_0000);
     this.writeWords(at, Command.BODY_LIMIT, flags, slot, generation, 0, 0, limit >>> 0, high);
     this.control[Control.COMMAND_LENGTH] = at + HEAD_BYTES;
+  }
+
+  /** Writes the order to send a part of a file (bytes) that the lane knows by this number. */
+  file(slot: number, generation: number, id: number, offset: number, count: number): void {
+    const at = this.reserve(HEAD_BYTES + FILE_BYTES);
+    this.writeWords(at, Command.FILE, 0, slot, generation, 0, 0, FILE_BYTES, id);
+    const words = this.words;
+    const w = (at + HEAD_BYTES) >> 2;
+    words[w] = offset >>> 0;
+    words[w + 1] = Math.floor(offset / 0x1_0000_0000);
+    words[w + 2] = count >>> 0;
+    words[w + 3] = Math.floor(count / 0x1_0000_0000);
+    this.control[Control.COMMAND_LENGTH] = at + HEAD_BYTES + FILE_BYTES;
   }
 
   /** Writes a command that is nothing but itself. Returns its place, for {@link addFlag}. */

@@ -1,6 +1,6 @@
 /** One server of the core, seen from JavaScript: its memory, its commands, and its events in batches. */
 import { Buffer } from 'node:buffer';
-import type { Lane, LaneEndpoint, LaneMetrics, LaneOptions } from './addon.js';
+import type { Lane, LaneEndpoint, LaneLimits, LaneMetrics, LaneOptions } from './addon.js';
 import { getAddon } from './addon.js';
 import { CommandWriter } from './command-writer.js';
 import { Control, Event, EventFlag, Slab as SlabLayout } from './generated/shared-layout.js';
@@ -48,6 +48,7 @@ export class NativeServer implements SlotHost {
   readonly arena: Uint8Array;
   readonly heads = new KnownHeads();
   readonly maxRequestBodySize: number | null;
+  readonly limits: LaneLimits;
   private readonly lane: Lane;
   private readonly events: Uint32Array;
   private readonly control: Uint32Array;
@@ -84,6 +85,7 @@ export class NativeServer implements SlotHost {
     this.interned = new InternedStrings(lane);
     this.commands = new CommandWriter(lane);
     this.arena = Buffer.from(lane.arena);
+    this.limits = lane.limits;
     this.events = new Uint32Array(lane.events);
     this.control = new Uint32Array(lane.control);
     const { control } = this;
@@ -104,6 +106,10 @@ export class NativeServer implements SlotHost {
 
   addresses(slot: Slot, generation: number): [string, number, string, number] | null {
     return this.lane.addresses(slot.number, generation);
+  }
+
+  addFile(descriptor: number): number {
+    return this.lane.addFile(descriptor);
   }
 
   stopListening(): void {
@@ -179,6 +185,9 @@ export class NativeServer implements SlotHost {
         break;
       case Event.ROOM:
         slot?.running?.onRoom();
+        break;
+      case Event.FILE_DONE:
+        slot.running?.onFileDone(a);
         break;
     }
   }

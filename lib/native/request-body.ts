@@ -7,9 +7,8 @@ import { markAsUntransferable } from 'node:worker_threads';
 import { Command, RequestFlag } from './generated/shared-layout.js';
 import type { Slot } from './slot.js';
 
-/** Above this many bytes waiting the core stops reading from the client, below LOW it goes on. */
-const HIGH = 262_144;
-const LOW = 65_536;
+/** Below this part of maxRequestBufferSize the core goes on reading. */
+const LOW_PART = 0.25;
 
 /** Small pieces are cut from a larger block (bytes): memory in blocks costs less than one by one. */
 const BLOCK = 32_768;
@@ -65,12 +64,15 @@ export class NativeRequestBody {
 
   /** Its declared length (bytes); -1 where it is not known. */
   private readonly length: number;
+  /** Above this many bytes waiting the core stops reading from the client. */
+  private readonly high: number;
 
   constructor(
     private readonly slot: Slot,
     private readonly generation: number,
   ) {
     this.length = slot.contentLength();
+    this.high = slot.host.limits.maxRequestBufferSize;
     if ((slot.flags() & RequestFlag.HAS_BODY) === 0) this.complete = true;
   }
 
@@ -112,7 +114,7 @@ export class NativeRequestBody {
     }
     this.pieces.push(piece);
     this.waiting += length;
-    if (this.reading && this.waiting > HIGH) this.setReading(false);
+    if (this.reading && this.waiting > this.high) this.setReading(false);
   }
 
   /** A span of its trailer section has come, in the arena. */
@@ -160,7 +162,7 @@ export class NativeRequestBody {
     const piece = this.pieces.shift();
     if (piece !== undefined) {
       this.waiting -= piece.byteLength;
-      if (!this.complete && this.waiting < LOW) this.setReading(true);
+      if (!this.complete && this.waiting <= this.high * LOW_PART) this.setReading(true);
       return Promise.resolve({ done: false, value: piece });
     }
     if (this.error !== undefined) return Promise.reject(this.error);

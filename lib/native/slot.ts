@@ -3,7 +3,7 @@
  * There is one object for each slot, used again and again, and never given to an application: who reads
  * must know that the request is still the one that was meant.
  */
-import type { LaneOptions } from './addon.js';
+import type { LaneLimits, LaneOptions } from './addon.js';
 import type { CommandWriter } from './command-writer.js';
 import { methodNames } from './generated/methods.js';
 import type { KnownHeads } from './head-cache.js';
@@ -22,8 +22,11 @@ export interface SlotHost {
   readonly maxRequestBodySize: number | null;
   /** The server ends its connections as soon as they are idle. */
   readonly stopping: boolean;
+  readonly limits: LaneLimits;
   /** [remote address, remote port, local address, local port]; null once the client is gone. */
   addresses(slot: Slot, generation: number): [string, number, string, number] | null;
+  /** Duplicates a descriptor for a FILE command, which must follow at once; its number there. */
+  addFile(descriptor: number): number;
 }
 
 /** What the core reports to the exchange that has the slot. */
@@ -39,6 +42,8 @@ export interface RunningExchange {
   onRoom(): void;
   /** The server stops: what would go on for ever is told. */
   onStopping(): void;
+  /** A file is sent, or cannot be: FileResult. */
+  onFileDone(result: number): void;
 }
 
 export class Slot {

@@ -59,6 +59,19 @@ export interface ServerLimits {
   maxRequestHeaderCount?: number;
   /** A request's body (bytes); more is answered 413. Default 30,000,000. */
   maxRequestBodySize?: number | null;
+  /**
+   * How much of a request's body may wait for the application to read it (bytes); above that the server
+   * stops reading from the client, and goes on below a quarter of it. What is read at once, up to 64 KiB,
+   * may come on top. At least {@link maxRequestLineSize} and {@link maxRequestHeadersTotalSize}.
+   * Default 1,048,576.
+   */
+  maxRequestBufferSize?: number | null;
+  /**
+   * How much of an answer may wait for the client (bytes): above that the promise of a `write` settles
+   * only when less than a quarter of it is left. 0 lets each write wait until the system has taken it;
+   * `null` lets none wait. Default 65,536.
+   */
+  maxResponseBufferSize?: number | null;
   /** How long a connection may be idle between requests (ms). Default 130,000. */
   keepAliveTimeout?: number | null;
   /** How long the head of a request may take from its first byte (ms); then 408. Default 30,000. */

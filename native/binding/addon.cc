@@ -2,6 +2,7 @@
 // its shared memory. lib/native/ is the only caller.
 #include <node_api.h>
 
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <new>
@@ -85,6 +86,22 @@ napi_value Pin(napi_env env, napi_callback_info info) {
   int64_t id = call.lane->pins.Add(call.arguments[0]);
   if (id < 0) {
     Throw(env, WH_ERR_NO_MEMORY, "no memory to hold the buffer");
+    return nullptr;
+  }
+  napi_value result;
+  return napi_create_int64(env, id, &result) == napi_ok ? result : nullptr;
+}
+
+// addFile(descriptor): duplicates it; the number for the command FILE, which must follow at once.
+napi_value AddFile(napi_env env, napi_callback_info info) {
+  Call call(env, info);
+  if (!call.Open()) return nullptr;
+  int32_t descriptor = -1;
+  if (call.count > 0) napi_get_value_int32(env, call.arguments[0], &descriptor);
+  int64_t id = call.lane->files.Add(descriptor);
+  if (id < 0) {
+    const char *code = errno == EMFILE ? "EMFILE" : errno == EBADF ? "EBADF" : "WH_ERR_NO_MEMORY";
+    napi_throw_error(env, code, "the file's descriptor cannot be duplicated");
     return nullptr;
   }
   napi_value result;
@@ -297,17 +314,10 @@ napi_value Create(napi_env env, napi_callback_info info) {
     const char *name;
     napi_callback callback;
   } functions[] = {
-      {"intern", Intern},
-      {"commit", Commit},
-      {"pin", Pin},
-      {"listen", Listen},
-      {"urls", Urls},
-      {"addresses", Addresses},
-      {"stop", Stop},
-      {"stopListening", StopListening},
-      {"abort", Abort},
-      {"close", Close},
-      {"keepAlive", KeepAlive},
+      {"intern", Intern},       {"commit", Commit}, {"pin", Pin},
+      {"addFile", AddFile},     {"listen", Listen}, {"urls", Urls},
+      {"addresses", Addresses}, {"stop", Stop},     {"stopListening", StopListening},
+      {"abort", Abort},         {"close", Close},   {"keepAlive", KeepAlive},
       {"metrics", Metrics},
   };
   bool made = lane->Open(arguments[0], arguments[1], result);

@@ -25,10 +25,12 @@ struct HostTable {
     return static_cast<Lane *>(user)->pins.Locate(id, data, length) ? 0 : -1;
   }
   static void ReleasePinned(void *user, uint32_t id) { static_cast<Lane *>(user)->pins.Remove(id); }
+  static int TakeFile(void *user, uint32_t id) { return static_cast<Lane *>(user)->files.Take(id); }
   static const wh_host table;
 };
 
-const wh_host HostTable::table = {Dispatch, AllocateSlab, FreeSlab, LocatePinned, ReleasePinned};
+const wh_host HostTable::table = {Dispatch,     AllocateSlab,  FreeSlab,
+                                  LocatePinned, ReleasePinned, TakeFile};
 
 uint8_t *Lane::Share(napi_value result, const char *name, size_t size) {
   void *memory = nullptr;
@@ -70,6 +72,7 @@ bool Lane::Open(napi_value options, napi_value handlers, napi_value result) {
   memory.control =
       reinterpret_cast<uint32_t *>(Share(result, "control", WH_CONTROL_WORDS * sizeof(uint32_t)));
   control = memory.control;
+  if (!SetLimits(env, result, limits)) return false;
   int error = wh_server_create(&memory, &limits, &HostTable::table, this, &server);
   if (error != WH_OK) return Throw(env, error, "cannot make the server");
   if (!ReadRefusals(env, options, server)) return false;
@@ -111,6 +114,7 @@ void Lane::Free() {
   }
   slabs.clear();
   pins.Clear(); // of commands that nobody took
+  files.Clear();
   for (napi_ref *reference : {&receiver, &on_batch, &on_slab, &on_drained}) {
     if (*reference != nullptr) napi_delete_reference(env, *reference);
     *reference = nullptr;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "binding/driver.h"
+#include "binding/files.h"
 #include "binding/interned.h"
 #include "binding/pins.h"
 
@@ -68,6 +69,7 @@ public:
   napi_env env;
   wh_server *server = nullptr;
   Pins pins;
+  Files files;
   Interned interned;
   std::vector<Slab> slabs;
   uint32_t *control = nullptr;

@@ -160,10 +160,33 @@ bool ReadLimits(napi_env env, napi_value object, wh_limits *out) {
                        std::string("option 'limits.") + row->name + "' must be " + range +
                            ", not " + Show(env, value));
   }
+  const wh_limit_row *larger, *smaller;
+  if (wh_limits_check(out, &larger, &smaller) != WH_OK) {
+    return ThrowOption(env, true,
+                       std::string("option 'limits.") + smaller->name + "' (" +
+                           std::to_string(wh_limits_get(out, smaller)) +
+                           ") must not be less than option 'limits." + larger->name + "' (" +
+                           std::to_string(wh_limits_get(out, larger)) + ")");
+  }
   bool server_header = true;
   if (!ReadBoolean(env, object, "addServerHeader", &server_header)) return false;
   out->add_server_header = server_header;
   return ReadRelaxed(env, object, out);
+}
+
+bool SetLimits(napi_env env, napi_value result, const wh_limits &limits) {
+  napi_value object;
+  if (napi_create_object(env, &object) != napi_ok) return false;
+  for (size_t i = 0; i < wh_limit_table_length; i++) {
+    const int64_t value = wh_limits_get(&limits, &wh_limit_table[i]);
+    napi_value number;
+    if (napi_create_double(env, value == WH_UNLIMITED ? HUGE_VAL : static_cast<double>(value),
+                           &number) != napi_ok ||
+        napi_set_named_property(env, object, wh_limit_table[i].name, number) != napi_ok) {
+      return false;
+    }
+  }
+  return napi_set_named_property(env, result, "limits", object) == napi_ok;
 }
 
 bool ReadBusyPoll(napi_env env, napi_value object, int64_t *out) {

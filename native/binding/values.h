@@ -27,6 +27,8 @@ bool ReadString(napi_env env, napi_value object, const char *name, std::string *
 bool ReadFunction(napi_env env, napi_value object, const char *name, napi_ref *out);
 // Every limit of the core's table that the object has; null means unlimited.
 bool ReadLimits(napi_env env, napi_value object, wh_limits *out);
+// Sets result.limits: the value of every limit by name, Infinity for none.
+bool SetLimits(napi_env env, napi_value result, const wh_limits &limits);
 // busyPoll: -1 = adaptive, 0 = never, else microseconds.
 bool ReadBusyPoll(napi_env env, napi_value object, int64_t *out);
 

@@ -53,6 +53,11 @@ typedef struct wh_host {
   /* Buffers of the application that are sent in place; see wh_pinned_source in net/connection.h. */
   int (*locate_pinned)(void *user, uint32_t id, const uint8_t **data, size_t *length);
   void (*release_pinned)(void *user, uint32_t id);
+  /*
+   * The descriptor of a file that the application has registered under this number; the core owns it
+   * from now on. -1 where there is none. A process that sends files ignores SIGPIPE (Node does).
+   */
+  int (*take_file)(void *user, uint32_t id);
 } wh_host;
 
 /* Makes a server that listens nowhere yet. Limits are copied; the host table is not. */

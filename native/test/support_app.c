@@ -6,7 +6,9 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "server/server_internal.h"
 #include "support_client.h"
@@ -82,6 +84,18 @@ static void release_pinned(void *user, uint32_t id) {
   pin->released++;
   free(pin->data);
   pin->data = NULL;
+}
+
+static int take_file(void *user, uint32_t id) {
+  app *a = user;
+  if (id == 0 || id > a->file_count) {
+    assert_true(a->garbage);
+    return -1;
+  }
+  int descriptor = a->files[id - 1];
+  assert_true(descriptor >= 0 || a->garbage);
+  a->files[id - 1] = -1;
+  return descriptor;
 }
 
 /* --- events --- */
@@ -178,7 +192,7 @@ static void take_event(app *a, const uint32_t *event) {
     a->on_refused(a, event);
     return;
   }
-  assert_in_range(kind, WH_EVENT_REQUEST, WH_EVENT_ENDED);
+  assert_in_range(kind, WH_EVENT_REQUEST, WH_EVENT_FILE_DONE);
   if (event[0] == WH_EVENT_REQUEST) {
     take_request(a, slot);
     return;
@@ -204,6 +218,10 @@ static void take_event(app *a, const uint32_t *event) {
     r->aborted_status = event[2];
     break;
   case WH_EVENT_ROOM: r->rooms++; break;
+  case WH_EVENT_FILE_DONE:
+    r->file_done++;
+    r->file_result = event[2];
+    break;
   case WH_EVENT_ENDED:
     assert_int_equal(r->ended, 0);
     r->ended++;
@@ -235,6 +253,7 @@ static const wh_host host = {
     .free_slab = free_slab,
     .locate_pinned = locate_pinned,
     .release_pinned = release_pinned,
+    .take_file = take_file,
 };
 
 /* --- life --- */
@@ -254,6 +273,9 @@ static void free_memory(app *a) {
   free(a->by_slot);
   for (size_t i = 0; i < a->pin_count; i++) free(a->pins[i].data);
   free(a->pins);
+  for (size_t i = 0; i < a->file_count; i++) {
+    if (a->files[i] >= 0) close(a->files[i]);
+  }
   for (size_t i = 0; i < a->slab_count; i++) free(a->slabs[i].memory);
   free(a->slabs);
   free(a->memory.arena);
@@ -267,6 +289,7 @@ app *app_new(const app_options *options, const wh_limits *limits) {
   static const app_options usual;
   if (options == NULL) options = &usual;
   app *a = must(calloc(1, sizeof *a));
+  signal(SIGPIPE, SIG_IGN); /* see wh_host.take_file */
   wh_memory *m = &a->memory;
   m->arena_size = options->arena_size ? options->arena_size : 65536;
   m->event_room = options->event_room ? options->event_room : 1024;
@@ -514,6 +537,16 @@ void app_respond_pinned(app_request *r, unsigned flags, uint32_t pin) {
 void app_write_pinned(app_request *r, unsigned flags, uint32_t pin) {
   uint32_t length = (uint32_t)r->app->pins[pin - 1].length;
   command_of(r, WH_COMMAND_WRITE, flags | WH_COMMAND_FLAG_PINNED, 0, NULL, NULL, 0, length, pin);
+}
+
+void app_file(app_request *r, unsigned flags, int descriptor, uint64_t offset, uint64_t count) {
+  app *a = r->app;
+  uint32_t part[4] = {(uint32_t)offset, (uint32_t)(offset >> 32), (uint32_t)count,
+                      (uint32_t)(count >> 32)};
+  assert_in_range(a->file_count, 0, APP_FILES - 1);
+  a->files[a->file_count++] = descriptor;
+  command_of(r, WH_COMMAND_FILE, flags, 0, NULL, part, sizeof part, sizeof part,
+             (uint32_t)a->file_count);
 }
 
 size_t app_pins_held(const app *a) {

@@ -49,7 +49,9 @@ struct app_request {
   int aborted;       /* ABORTED events */
   unsigned aborted_status;
   int rooms, ended; /* ROOM and ENDED events */
-  int step;         /* the handler's own */
+  int file_done;    /* FILE_DONE events */
+  unsigned file_result;
+  int step; /* the handler's own */
 };
 
 typedef void (*app_handler)(app *app, app_request *request);
@@ -62,6 +64,9 @@ typedef struct app_pin {
   int released;
   size_t located;
 } app_pin;
+
+/* Files that the application has registered at once. */
+#define APP_FILES 64
 
 typedef struct app_slab {
   uint8_t *memory;
@@ -82,6 +87,8 @@ struct app {
   size_t slot_room;
   app_pin *pins;
   size_t pin_count, pin_room;
+  int files[APP_FILES]; /* descriptors, by number from 1; -1 once the core has taken them */
+  size_t file_count;
   app_slab *slabs;
   size_t slab_count, slabs_alive, large_slabs_alive, most_large_slabs;
   size_t batches, events, most_events;
@@ -153,6 +160,9 @@ uint32_t app_pin_bytes(app *app, const void *bytes, size_t length);
 void app_respond_pinned(app_request *request, unsigned flags, uint32_t pin);
 void app_write_pinned(app_request *request, unsigned flags, uint32_t pin);
 size_t app_pins_held(const app *app);
+/* Orders a part of the file; the descriptor becomes the app's, and then the core's. */
+void app_file(app_request *request, unsigned flags, int descriptor, uint64_t offset,
+              uint64_t count);
 /* The byte of every pattern at place i. */
 uint8_t pattern_byte(size_t i);
 uint8_t *pattern_bytes(size_t length);

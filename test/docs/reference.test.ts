@@ -6,7 +6,12 @@ import { getAddon } from '../../lib/native/addon.js';
 import { readDocument, root } from './markdown.js';
 
 /** Codes of the core that cannot come out of it as JavaScript errors, or not with a meaning of their own. */
-const INTERNAL = new Set(['WH_ERR_CLOSED', 'WH_ERR_OVERFLOW', 'WH_ERR_STATE']);
+const INTERNAL = new Set([
+  'WH_ERR_CLOSED',
+  'WH_ERR_NOT_SUPPORTED',
+  'WH_ERR_OVERFLOW',
+  'WH_ERR_STATE',
+]);
 
 function filesUnder(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {

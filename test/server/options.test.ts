@@ -29,10 +29,19 @@ const LIMITS = [
   { name: 'maxRequestHeadersTotalSize', least: 64, most: 1 << 24, open: false },
   { name: 'maxRequestHeaderCount', least: 1, most: 10_000, open: false },
   { name: 'maxRequestBodySize', least: 0, most: Number.MAX_SAFE_INTEGER, open: true },
+  { name: 'maxRequestBufferSize', least: 64, most: Number.MAX_SAFE_INTEGER, open: true },
+  { name: 'maxResponseBufferSize', least: 0, most: Number.MAX_SAFE_INTEGER, open: true },
   { name: 'keepAliveTimeout', least: 1, most: 2_147_483_647, open: true },
   { name: 'requestHeadersTimeout', least: 1, most: 2_147_483_647, open: true },
   { name: 'maxPipelinedRequests', least: 1, most: 1024, open: false },
 ] as const;
+
+/** With these none of the others is too large for the request buffer, or that too small for them. */
+const fitting = {
+  maxRequestBufferSize: null,
+  maxRequestLineSize: 64,
+  maxRequestHeadersTotalSize: 64,
+};
 
 /** What is no number, and how a message shows it. */
 const NO_NUMBERS: readonly (readonly [value: unknown, shown: string])[] = [
@@ -47,7 +56,7 @@ const NO_NUMBERS: readonly (readonly [value: unknown, shown: string])[] = [
 
 for (const { name, least, most, open } of LIMITS) {
   test(`limits.${name} is checked`, (t) => {
-    const limit = (value: unknown): unknown => ({ limits: { [name]: value } });
+    const limit = (value: unknown): unknown => ({ limits: { ...fitting, [name]: value } });
     for (const value of [least - 1, -1, 1.5, NaN, -Infinity]) {
       refuses(t, limit(value), RangeError, `limits.${name}`, String(value));
     }
@@ -69,6 +78,28 @@ for (const { name, least, most, open } of LIMITS) {
     }
   });
 }
+
+test('what has to fit into the request buffer must not be larger than it', (t) => {
+  for (const [limits, ...named] of [
+    [{ maxRequestBufferSize: 32_767 }, '32767', 'maxRequestHeadersTotalSize', '32768'],
+    [{ maxRequestHeadersTotalSize: 1_048_577 }, '1048576', 'maxRequestHeadersTotalSize', '1048577'],
+    [
+      { maxRequestBufferSize: 40_000, maxRequestLineSize: 40_001 },
+      '40000',
+      'maxRequestLineSize',
+      '40001',
+    ],
+  ] as const) {
+    refuses(t, { limits }, RangeError, 'limits.maxRequestBufferSize', ...named);
+  }
+  for (const limits of [
+    { maxRequestBufferSize: 32_768 },
+    { maxRequestBufferSize: null, maxRequestHeadersTotalSize: 16_000_000 },
+    { maxRequestBufferSize: 2_000_000, maxRequestHeadersTotalSize: 2_000_000 },
+  ]) {
+    t.notThrows(() => new WindhoverServer({ limits }));
+  }
+});
 
 test('limits must be an object with known names', (t) => {
   for (const [value, shown] of [

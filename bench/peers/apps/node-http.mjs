@@ -1,10 +1,15 @@
 /** node:http alone. Arguments: port. */
 
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import http from 'node:http';
+import { pipeline } from 'node:stream/promises';
 
+import { filePath, makeFiles } from './files.mjs';
 import { awaiting, compose, hello, idleMilliseconds, lookUp, makeLarge } from './shared.mjs';
 
 const large = makeLarge();
+makeFiles();
 const text = (/** @type {number} */ length) => ({
   'Content-Type': 'text/plain',
   'Content-Length': length,
@@ -42,6 +47,13 @@ function count(request, response) {
   request.on('end', () => sendText(response, String(bytes)));
 }
 
+/** @param {http.ServerResponse} response @param {string} file */
+async function sendFile(response, file) {
+  const { size } = await stat(file);
+  response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': size });
+  await pipeline(createReadStream(file), response);
+}
+
 /** @param {http.IncomingMessage} request @param {http.ServerResponse} response */
 function user(request, response) {
   const { headers } = request;
@@ -71,6 +83,9 @@ const server = http.createServer({ keepAliveTimeout: idleMilliseconds }, (reques
       return void later(response);
     case '/echo':
       return echo(request, response);
+    case '/file/small':
+    case '/file/large':
+      return void sendFile(response, filePath(url)).catch(() => response.destroy());
     case '/upload':
       return count(request, response);
     case '/large':

@@ -4,9 +4,11 @@
  */
 
 import { WebApplication, serve } from '../../../dist/lib/index.js';
+import { filePath, makeFiles } from './files.mjs';
 import { hello, lookUp, makeLarge } from './shared.mjs';
 
 const large = makeLarge();
+makeFiles();
 const address = `http://127.0.0.1:${process.argv[2]}`;
 
 /** @param {any} context */
@@ -34,6 +36,10 @@ function bare(context) {
       return response.bytes(large, 'text/plain');
     case '/echo':
       return echo(context);
+    case '/file/small':
+    case '/file/large':
+      response.contentType = 'application/octet-stream';
+      return response.sendFile(filePath(request.path));
     case '/upload':
       return count(context);
     default:

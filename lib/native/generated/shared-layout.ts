@@ -142,6 +142,8 @@ export const Event = {
   ENDED: 7,
   /** a request was refused: slot = reason, a = offset of its record in the arena, b = length */
   REFUSED: 8,
+  /** a file of FILE is sent, or will not be: a = FileResult */
+  FILE_DONE: 9,
   /** uint32 per event */
   WORDS: 4,
 } as const;
@@ -200,6 +202,8 @@ export const Command = {
   INFORM: 9,
   /** the head of the answer after which the connection is a tunnel: WRITE sends bytes as they are, END ends our side */
   UPGRADE: 10,
+  /** bytes of a file, as a WRITE: w5 = its number; its bytes (w4 = 16): offset and count, each low word first */
+  FILE: 11,
   /** as END, with trailer lines where the answer is chunked */
   TRAILERS: 12,
   /** before the first READ: with HAS_LENGTH the most bytes of body, w4 (low) and w5 (high); without it no limit */
@@ -210,6 +214,16 @@ export const Command = {
   RESPONSE_RATE: 15,
   /** uint32 before the bytes of a command */
   WORDS: 6,
+} as const;
+
+/** FileResult: how a FILE command ended */
+export const FileResult = {
+  /** all of it has been handed to the system, or nobody wants it */
+  SENT: 0,
+  /** the file ended before: the answer is cut, its connection reset */
+  TRUNCATED: 1,
+  /** the file could not be read: likewise */
+  UNREADABLE: 2,
 } as const;
 
 /** CommandFlag */

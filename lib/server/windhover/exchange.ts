@@ -6,6 +6,7 @@
  * HttpProtocol is), so that a plain request costs one object; what only some requests need is made when
  * it is asked for.
  */
+import type { PathLike } from 'node:fs';
 import type { FeatureCollection, FeatureToken } from '../../features/feature-collection.js';
 import type { InformationalHeaders, ResponseCallback } from '../../features/http-features.js';
 import {
@@ -32,7 +33,9 @@ import {
   responseStarted,
   WindhoverError,
 } from '../../http/errors.js';
+import { checkFilePart } from '../../http/file-part.js';
 import { HeaderMap } from '../../http/header-map.js';
+import { isBodiless } from '../../http/send-file.js';
 import { Command, CommandFlag, RequestFlag } from '../../native/generated/shared-layout.js';
 import type { RunningExchange, Slot } from '../../native/slot.js';
 import { RequestBodyLimit } from './body-limit.js';
@@ -43,6 +46,7 @@ import {
   contentLengthMissing,
 } from './content-length.js';
 import { DataRate } from './data-rates.js';
+import { type FileTarget, SendQueue } from './file-sending.js';
 import { checkInformationalStatus, composeInformational } from './interim.js';
 import { noticed, RareState, runStarting } from './rare-state.js';
 import { RequestDeadline, type TimedExchange } from './request-deadline.js';
@@ -52,9 +56,6 @@ import { ResponseTrailers } from './response-trailers.js';
 import { UpgradeFeature } from './upgrade-feature.js';
 import type { UpgradeLink } from './upgrade-link.js';
 
-/** Above this many bytes written a writer waits for the client. Source: Kestrel's MaxWriteBufferSize. */
-const WRITE_HIGH = 65_536;
-
 export class WindhoverExchange
   implements
     FeatureCollection,
@@ -63,7 +64,8 @@ export class WindhoverExchange
     HttpRequestLifetimeFeature,
     HttpInformationalResponseFeature,
     RunningExchange,
-    TimedExchange
+    TimedExchange,
+    FileTarget
 {
   /** The application is done with it: nothing of it may be touched. */
   over = false;
@@ -90,7 +92,7 @@ export class WindhoverExchange
     readonly generation: number,
   ) {}
 
-  private rare(): RareState {
+  rare(): RareState {
     return (this.rareState ??= new RareState());
   }
 
@@ -219,6 +221,8 @@ export class WindhoverExchange
     this.ensureOpen();
     if (this.hasStarted) throw responseStarted('The head');
     if (this.rareState !== undefined) {
+      const { queue } = this.rareState;
+      if (queue?.isBusy === true) return queue.add(() => this.send(body, contentType));
       const waiting = runStarting(this.rareState);
       if (waiting !== undefined) {
         return noticed(waiting.then(() => this.sendUnlessStarted(body, contentType)));
@@ -232,6 +236,8 @@ export class WindhoverExchange
   start(): void | Promise<void> {
     this.ensureOpen();
     if (this.hasStarted) return undefined;
+    const queue = this.rareState?.queue;
+    if (queue?.isBusy === true) return queue.add(() => this.start());
     const waiting = this.rareState === undefined ? undefined : runStarting(this.rareState);
     if (waiting !== undefined) {
       return noticed(
@@ -246,6 +252,8 @@ export class WindhoverExchange
 
   write(data: Uint8Array | string): void | Promise<void> {
     this.ensureOpen();
+    const queue = this.rareState?.queue;
+    if (queue?.isBusy === true) return queue.add(() => this.write(data));
     if (!this.hasStarted) {
       const waiting = this.rareState === undefined ? undefined : runStarting(this.rareState);
       if (waiting !== undefined) {
@@ -261,8 +269,16 @@ export class WindhoverExchange
     return this.writeNow(data);
   }
 
+  sendFile(path: PathLike, offset = 0, count?: number): Promise<void> {
+    this.ensureOpen();
+    checkFilePart(path, offset, count);
+    return (this.rare().queue ??= new SendQueue(this)).addFile(path, offset, count);
+  }
+
   complete(): void | Promise<void> {
     this.ensureOpen();
+    const queue = this.rareState?.queue;
+    if (queue?.isBusy === true) return queue.add(() => this.complete());
     if (!this.hasStarted && this.rareState !== undefined) {
       const waiting = runStarting(this.rareState);
       if (waiting !== undefined) {
@@ -369,10 +385,15 @@ export class WindhoverExchange
     const rare = this.rare();
     rare.abortStatus = status;
     rare.giveUp?.();
+    rare.queue?.onAborted();
     this.request?.onAborted(status);
     this.onRoom();
     rare.link?.onAborted();
     rare.controller?.abort();
+  }
+
+  onFileDone(result: number): void {
+    this.rareState?.queue?.onFileDone(result);
   }
 
   onRoom(): void {
@@ -420,6 +441,13 @@ export class WindhoverExchange
 
   // --- for the runner ---
 
+  /** Gives up files of which nothing is sent, and what waits behind them: something else is answered. */
+  cancelQueue(): void {
+    if (this.hasStarted || this.rareState?.queue === undefined) return;
+    this.rareState.queue.cancel();
+    this.rareState.queue = undefined;
+  }
+
   /** Keeps what came with the head, before the batch is over: the handler goes on after it. */
   saveBody(): void {
     if ((this.slot.flags() & RequestFlag.BODY_COMPLETE) === 0) return;
@@ -430,6 +458,7 @@ export class WindhoverExchange
   resetResponse(statusCode: number): void {
     this.statusCode = statusCode;
     this.headerMap = undefined;
+    this.cancelQueue();
     if (this.rareState !== undefined) {
       this.rareState.reasonPhrase = undefined;
       this.rareState.starting = undefined;
@@ -512,7 +541,7 @@ export class WindhoverExchange
   }
 
   /** Whether the answer, which has not started, is to be chunked because of its trailers. */
-  private wantsTrailers(): boolean {
+  wantsTrailers(): boolean {
     return (
       this.rareState?.responseTrailers?.areWanted(this.slot) === true &&
       this.hasBody() &&
@@ -542,7 +571,7 @@ export class WindhoverExchange
   }
 
   /** Sends the head; `first` is what follows at once. */
-  private startNow(contentType?: string, first?: Uint8Array | string): void {
+  startNow(contentType?: string, first?: Uint8Array | string): void {
     this.ensureOpen();
     if (this.hasStarted) return;
     if (this.statusCode !== 200) checkStatus(this.statusCode);
@@ -565,13 +594,17 @@ export class WindhoverExchange
     this.ensureOpen();
     const length = byteLength(data);
     if (length === 0) return undefined;
-    const rare = this.rare();
-    if (rare.lengthLeft >= 0) {
-      if (length > rare.lengthLeft) throw contentLengthExceeded(length - rare.lengthLeft);
-      rare.lengthLeft -= length;
-    }
+    this.takeLength(length);
     if (this.aborted) return undefined; // nobody reads it; who wants to know has requestAborted
     return this.orderPiece(Command.WRITE, 0, '', data, length);
+  }
+
+  /** Counts bytes of the body. Throws WH_ERR_CONTENT_LENGTH_EXCEEDED where they are too many. */
+  takeLength(length: number): void {
+    const rare = this.rare();
+    if (rare.lengthLeft < 0) return;
+    if (length > rare.lengthLeft) throw contentLengthExceeded(length - rare.lengthLeft);
+    rare.lengthLeft -= length;
   }
 
   /** Orders what has `length` bytes; a promise where the client is to take earlier ones first. */
@@ -585,7 +618,7 @@ export class WindhoverExchange
     const rare = this.rare();
     const { host, number } = this.slot;
     rare.unconfirmed += length;
-    const full = rare.unconfirmed >= WRITE_HIGH;
+    const full = rare.unconfirmed >= host.limits.maxResponseBufferSize;
     const flags = full ? CommandFlag.NOTIFY : 0;
     host.commands.write(kind, flags, number, this.generation, status, head, data);
     if (!full) return undefined;
@@ -628,11 +661,10 @@ export class WindhoverExchange
   }
 
   /** Whether the answer has a body on the wire: not to HEAD, nor with a status that has none. */
-  private hasBody(): boolean {
+  hasBody(): boolean {
     if ((this.slot.flags() & RequestFlag.HEAD_METHOD) !== 0) return false;
-    const status = this.statusCode;
-    if (status < 300 && this.slot.method() === 'CONNECT') return false;
-    return status !== 204 && status !== 205 && status !== 304;
+    if (this.statusCode < 300 && this.slot.method() === 'CONNECT') return false;
+    return !isBodiless(this.statusCode);
   }
 
   private orderAnswer(flags: number, head: string, body: Uint8Array | string): void {

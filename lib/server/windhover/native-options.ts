@@ -13,6 +13,8 @@ const LIMITS: ReadonlySet<string> = new Set([
   'maxRequestHeadersTotalSize',
   'maxRequestHeaderCount',
   'maxRequestBodySize',
+  'maxRequestBufferSize',
+  'maxResponseBufferSize',
   'maxPipelinedRequests',
   'maxConcurrentUpgradedConnections',
   'keepAliveTimeout',

@@ -4,6 +4,7 @@ import type { WindhoverError } from '../../http/errors.js';
 import type { RequestBodyLimit } from './body-limit.js';
 import type { ConnectionFeatures } from './connection-features.js';
 import type { DataRate } from './data-rates.js';
+import type { SendQueue } from './file-sending.js';
 import type { RequestDeadline } from './request-deadline.js';
 import type { ResponseTrailers } from './response-trailers.js';
 import type { UpgradeFeature } from './upgrade-feature.js';
@@ -26,6 +27,8 @@ export class RareState {
   /** Bytes written since the core last said that there is room. */
   unconfirmed = 0;
   roomWaiters: (() => void)[] = [];
+  /** Files, and what is sent behind them. */
+  queue: SendQueue | undefined = undefined;
   /** Of an aborted exchange: the status that its request was refused with, or 0. */
   abortStatus = 0;
   bodyLimit: RequestBodyLimit | undefined = undefined;

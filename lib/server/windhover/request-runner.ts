@@ -253,6 +253,7 @@ export class RequestRunner<T> implements RequestHandler {
     context: T,
     error: unknown,
   ): void | Promise<void> {
+    exchange.cancelQueue();
     try {
       if (this.application.handleError === undefined) {
         this.observer.applicationFailed(exchange, error);

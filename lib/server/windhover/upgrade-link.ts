@@ -99,6 +99,10 @@ export class UpgradeLink implements SocketLink, RunningExchange {
     if (!this.socket._receive(bytes)) this.read(false);
   }
 
+  onFileDone(): void {
+    // No file goes into a tunnel.
+  }
+
   onTrailers(): void {
     // A tunnel has none.
   }

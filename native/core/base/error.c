@@ -14,6 +14,9 @@ const char *wh_error_name(int error) {
   case WH_ERR_CLOSED: return "WH_ERR_CLOSED";
   case WH_ERR_STATE: return "WH_ERR_STATE";
   case WH_ERR_OVERFLOW: return "WH_ERR_OVERFLOW";
+  case WH_ERR_FILE_TRUNCATED: return "WH_ERR_FILE_TRUNCATED";
+  case WH_ERR_FILE_UNREADABLE: return "WH_ERR_FILE_UNREADABLE";
+  case WH_ERR_NOT_SUPPORTED: return "WH_ERR_NOT_SUPPORTED";
   default: return "WH_ERR_SYSTEM";
   }
 }

@@ -16,7 +16,10 @@ typedef enum wh_error {
   WH_ERR_SYSTEM = -7,          /* another system error; errno says which */
   WH_ERR_CLOSED = -8,          /* the connection is gone */
   WH_ERR_STATE = -9,           /* the call does not fit the object's state */
-  WH_ERR_OVERFLOW = -10        /* a limit of the caller's is reached */
+  WH_ERR_OVERFLOW = -10,       /* a limit of the caller's is reached */
+  WH_ERR_FILE_TRUNCATED = -20, /* a file ended before its time */
+  WH_ERR_FILE_UNREADABLE = -21,
+  WH_ERR_NOT_SUPPORTED = -22 /* the system cannot do that here */
 } wh_error;
 
 /* The stable name of an error, such as "WH_ERR_NO_MEMORY". Never NULL. Any thread. */

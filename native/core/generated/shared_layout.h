@@ -74,6 +74,7 @@
 #define WH_EVENT_RELEASED 6 /* a = the number of a pinned buffer that is no longer needed */
 #define WH_EVENT_ENDED 7 /* the answer is out and the exchange over, for those who asked */
 #define WH_EVENT_REFUSED 8 /* a request was refused: slot = reason, a = offset of its record in the arena, b = length */
+#define WH_EVENT_FILE_DONE 9 /* a file of FILE is sent, or will not be: a = FileResult */
 #define WH_EVENT_WORDS 4 /* uint32 per event */
 
 /* flags of events */
@@ -103,11 +104,17 @@
 #define WH_COMMAND_PAUSE 8 /* the application has enough of the body for now */
 #define WH_COMMAND_INFORM 9 /* an informational answer (1xx) */
 #define WH_COMMAND_UPGRADE 10 /* the head of the answer after which the connection is a tunnel: WRITE sends bytes as they are, END ends our side */
+#define WH_COMMAND_FILE 11 /* bytes of a file, as a WRITE: w5 = its number; its bytes (w4 = 16): offset and count, each low word first */
 #define WH_COMMAND_TRAILERS 12 /* as END, with trailer lines where the answer is chunked */
 #define WH_COMMAND_BODY_LIMIT 13 /* before the first READ: with HAS_LENGTH the most bytes of body, w4 (low) and w5 (high); without it no limit */
 #define WH_COMMAND_REQUEST_RATE 14 /* the least data rate of its body: w4 = bytes/s, 0 = none; w5 = window (ms) */
 #define WH_COMMAND_RESPONSE_RATE 15 /* the same of its answer */
 #define WH_COMMAND_WORDS 6 /* uint32 before the bytes of a command */
+
+/* FileResult: how a FILE command ended */
+#define WH_FILE_RESULT_SENT 0 /* all of it has been handed to the system, or nobody wants it */
+#define WH_FILE_RESULT_TRUNCATED 1 /* the file ended before: the answer is cut, its connection reset */
+#define WH_FILE_RESULT_UNREADABLE 2 /* the file could not be read: likewise */
 
 /* CommandFlag */
 #define WH_COMMAND_FLAG_RELEASE 1 /* as a RELEASE command right behind */

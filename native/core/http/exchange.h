@@ -34,7 +34,9 @@ typedef struct wh_answer {
   const uint8_t *body; /* NULL where it is pinned */
   size_t body_length;
   uint32_t pinned_id;      /* with WH_COMMAND_FLAG_PINNED */
-  uint64_t content_length; /* of a START with WH_COMMAND_FLAG_HAS_LENGTH */
+  uint64_t content_length; /* of a START with WH_COMMAND_FLAG_HAS_LENGTH; of a FILE: its bytes */
+  uint64_t file_offset;    /* of a FILE: where in the file they begin */
+  int file;                /* of a FILE: the descriptor, whose owner the callee becomes */
 } wh_answer;
 
 /* What a protocol does for the application. Each is called with an exchange that is not over. */
@@ -42,6 +44,7 @@ typedef struct wh_protocol {
   void (*respond)(wh_exchange *exchange, const wh_answer *answer); /* head, body and end */
   void (*start)(wh_exchange *exchange, const wh_answer *answer);   /* the head */
   void (*write)(wh_exchange *exchange, const wh_answer *answer);   /* some body */
+  void (*file)(wh_exchange *exchange, const wh_answer *answer);    /* some body, out of a file */
   void (*end)(wh_exchange *exchange);                              /* the end of the body */
   /* The end of the body, with trailer lines (answer->head), for which there may be no place. */
   void (*trailers)(wh_exchange *exchange, const wh_answer *answer);

@@ -17,6 +17,7 @@ typedef enum pending_kind {
   PENDING_RESPOND,
   PENDING_START,
   PENDING_WRITE,
+  PENDING_FILE,
   PENDING_END,
   PENDING_TRAILERS,
   PENDING_INFORM
@@ -180,6 +181,15 @@ static void drop_pinned(wh_http1 *session, const wh_answer *answer) {
   }
 }
 
+/* Nothing of what was ordered will be sent. */
+static void drop_order(wh_http1 *session, pending_kind kind, const wh_answer *answer) {
+  if (kind == PENDING_FILE) {
+    session->service->receiver->drop_file(session->service->user, answer->file);
+  } else {
+    drop_pinned(session, answer);
+  }
+}
+
 /* --- what is sent when it is the exchange's turn --- */
 
 static void send_respond(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer) {
@@ -313,7 +323,7 @@ static void postpone(wh_http1 *session, wh_exchange *exchange, pending_kind kind
   size_t body = pinned ? 0 : answer->body_length;
   wh_pending *pending = wh_alloc(sizeof *pending + answer->head_length + body);
   if (pending == NULL) {
-    drop_pinned(session, answer);
+    drop_order(session, kind, answer);
     session->service->transport->close(session->connection, 1);
     return;
   }
@@ -336,7 +346,9 @@ void wh_http1_drop_pending(wh_http_service *service, wh_exchange *exchange) {
   exchange->pending_first = exchange->pending_last = NULL;
   while (pending != NULL) {
     wh_pending *next = pending->next;
-    if (pending->answer.flags & WH_COMMAND_FLAG_PINNED) {
+    if (pending->kind == PENDING_FILE) {
+      service->receiver->drop_file(service->user, pending->answer.file);
+    } else if (pending->answer.flags & WH_COMMAND_FLAG_PINNED) {
       service->receiver->release_pinned(service->user, pending->answer.pinned_id);
     }
     wh_free(pending);
@@ -350,6 +362,7 @@ static void send_kind(wh_http1 *session, wh_exchange *exchange, pending_kind kin
   case PENDING_RESPOND: send_respond(session, exchange, answer); break;
   case PENDING_START: send_start(session, exchange, answer); break;
   case PENDING_WRITE: send_write(session, exchange, answer); break;
+  case PENDING_FILE: wh_http1_send_file(session, exchange, answer); break;
   case PENDING_END:
   case PENDING_TRAILERS: send_end(session, exchange, answer); break;
   case PENDING_INFORM: send_inform(session, exchange, answer); break;
@@ -374,7 +387,7 @@ void wh_http1_send_pending(wh_http1 *session, wh_exchange *exchange) {
 static void order(wh_exchange *exchange, pending_kind kind, const wh_answer *answer) {
   wh_http1 *session = exchange->owner;
   if (session->over) {
-    drop_pinned(session, answer); /* an earlier answer was the last */
+    drop_order(session, kind, answer); /* an earlier answer was the last */
   } else if (session->first == exchange && exchange->pending_first == NULL) {
     send_kind(session, exchange, kind, answer);
   } else {
@@ -395,6 +408,13 @@ static void http1_start(wh_exchange *exchange, const wh_answer *answer) {
 
 static void http1_write(wh_exchange *exchange, const wh_answer *answer) {
   order(exchange, PENDING_WRITE, answer);
+}
+
+static void http1_file(wh_exchange *exchange, const wh_answer *answer) {
+  wh_http1 *session = exchange->owner;
+  /* Nobody will take it: then it need not be waited for. */
+  if (session->over) session->service->receiver->file_sent(session->service->user, exchange);
+  order(exchange, PENDING_FILE, answer);
 }
 
 static void http1_end(wh_exchange *exchange) {
@@ -474,6 +494,7 @@ const wh_protocol wh_http1_protocol = {
     .respond = http1_respond,
     .start = http1_start,
     .write = http1_write,
+    .file = http1_file,
     .end = http1_end,
     .trailers = http1_trailers,
     .inform = http1_inform,

@@ -100,6 +100,8 @@ void wh_http1_receive_tunnel(wh_http1 *session, const uint8_t *data, size_t leng
 void wh_http1_end_of_tunnel(wh_http1 *session);
 /* The protocol's UPGRADE: the answer's head, and from then on a tunnel. */
 void wh_http1_upgrade(wh_exchange *exchange, const wh_answer *answer);
+/* http1_file.c: sends a part of a file as body; the exchange is the first of its session. */
+void wh_http1_send_file(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer);
 
 /* http1_refusal.c: the request that is being received is refused. */
 void wh_http1_refuse(wh_http1 *session, wh_refusal reason);

@@ -20,6 +20,7 @@ typedef struct wh_transport {
   void (*commit)(void *connection, size_t size);
   void (*append)(void *connection, const void *data, size_t length);
   void (*append_pinned)(void *connection, uint32_t id, size_t length);
+  void (*append_file)(void *connection, int file, uint64_t offset, uint64_t length, uint64_t token);
   void (*notify_room)(void *connection); /* wh_http1_room is called once there is room */
   /* Whether the client has sent bytes that nobody has read yet. Asks the system: not for every day. */
   int (*has_more)(const void *connection);
@@ -52,6 +53,10 @@ typedef struct wh_receiver {
   void (*refused)(void *user, const wh_http1 *session, wh_refusal reason);
   /* A pinned buffer that will not be sent is no longer needed. */
   void (*release_pinned)(void *user, uint32_t id);
+  /* A file of the exchange is sent, or nobody wants it. */
+  void (*file_sent)(void *user, wh_exchange *exchange);
+  /* A descriptor that will not be appended is closed. */
+  void (*drop_file)(void *user, int file);
   /* Where in the arena data stands, as an offset. */
   uint32_t (*arena_offset)(void *user, const uint8_t *data);
   /* The bytes up to `end` must stay in the arena until the batch is over. */

@@ -20,6 +20,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -254,12 +255,12 @@ ssize_t wh_stream_write(wh_stream *stream, const void *data, size_t length) {
   return written(sent);
 }
 
-ssize_t wh_stream_writev(wh_stream *stream, const struct iovec *parts, int count) {
+static ssize_t write_parts(wh_stream *stream, const struct iovec *parts, int count, int flags) {
   if (stream->handle.fd < 0) return WH_ERR_CLOSED;
   struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
   ssize_t sent;
   do {
-    sent = sendmsg(stream->handle.fd, &message, MSG_NOSIGNAL);
+    sent = sendmsg(stream->handle.fd, &message, MSG_NOSIGNAL | flags);
   } while (sent < 0 && errno == EINTR);
   return written(sent);
 }
@@ -278,6 +279,45 @@ size_t wh_stream_unacknowledged(const wh_stream *stream) {
   if (stream->handle.fd < 0 || ioctl(stream->handle.fd, SIOCOUTQ, &bytes) != 0 || bytes < 0)
     return 0;
   return (size_t)bytes;
+}
+
+ssize_t wh_stream_writev(wh_stream *stream, const struct iovec *parts, int count) {
+  return write_parts(stream, parts, count, 0);
+}
+
+ssize_t wh_stream_writev_more(wh_stream *stream, const struct iovec *parts, int count) {
+  return write_parts(stream, parts, count, MSG_MORE);
+}
+
+ssize_t wh_stream_send_file(wh_stream *stream, int file, uint64_t offset, size_t length) {
+  if (stream->handle.fd < 0) return WH_ERR_CLOSED;
+  off_t at = (off_t)offset;
+  ssize_t sent;
+  do {
+    sent = sendfile(stream->handle.fd, file, &at, length);
+  } while (sent < 0 && errno == EINTR);
+  if (sent > 0) return sent;
+  if (sent == 0) return WH_ERR_FILE_TRUNCATED;
+  switch (errno) {
+  case EAGAIN: return 0;
+  case EINVAL:
+  case ENOSYS:
+  case EOPNOTSUPP: return WH_ERR_NOT_SUPPORTED;
+  case EACCES:
+  case EBADF:
+  case EIO:
+  case EISDIR:
+  case ENOMEM:
+  case EOVERFLOW:
+  case ESPIPE:
+  case ESTALE: return WH_ERR_FILE_UNREADABLE;
+  default: return WH_ERR_CLOSED;
+  }
+}
+
+int wh_stream_go_on(wh_stream *stream) {
+  if (stream->handle.fd < 0) return WH_ERR_CLOSED;
+  return arm(stream->loop, &stream->handle, stream->handle.interest);
 }
 
 void wh_stream_finish(wh_stream *stream) {

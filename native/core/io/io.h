@@ -11,6 +11,8 @@
  *   write    wh_stream_write takes what the system takes now. What it did not take stays with the
  *            caller, who asks for WH_WRITE and gets on_room. epoll: EPOLLOUT. kqueue: EVFILT_WRITE.
  *            IOCP: a WSASend of zero bytes completes when there is room.
+ *   files    wh_stream_send_file copies from file to socket inside the system. epoll: sendfile(2).
+ *            kqueue: BSD's sendfile. IOCP: TransmitFile. Where a file system cannot, it says so.
  *   accept   epoll, kqueue: the listener is readable, then accept until there is none. IOCP: AcceptEx
  *            posted in advance.
  *   timer    io/timer.h, the same on all: the host asks wh_loop_timeout how long it may sleep.
@@ -139,6 +141,17 @@ ssize_t wh_stream_writev(wh_stream *stream, const struct iovec *parts, int count
 void wh_stream_discard(wh_stream *stream);
 /* Bytes that the system has taken and the peer has not acknowledged; 0 where it cannot tell. */
 size_t wh_stream_unacknowledged(const wh_stream *stream);
+/* The same, and more follows at once: the system may wait for it before it sends a short packet. */
+ssize_t wh_stream_writev_more(wh_stream *stream, const struct iovec *parts, int count);
+/*
+ * Sends bytes of a file without bringing them into the process. Bytes taken (0: the system has no
+ * room), WH_ERR_CLOSED, WH_ERR_FILE_TRUNCATED where the file ends at or before `offset`,
+ * WH_ERR_FILE_UNREADABLE, or WH_ERR_NOT_SUPPORTED where this file has to be read and written. Reading
+ * from a slow disk blocks. The process ignores SIGPIPE: sendfile(2) cannot be told to spare it.
+ */
+ssize_t wh_stream_send_file(wh_stream *stream, int file, uint64_t offset, size_t length);
+/* Has on_room called at the next poll if there is room still, others having had their turn. 0 or an error. */
+int wh_stream_go_on(wh_stream *stream);
 /* Ends our side: the peer reads an end of file after what was written. */
 void wh_stream_finish(wh_stream *stream);
 /* The error that the system holds for the stream, which is then taken; 0 where there is none. */

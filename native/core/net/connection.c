@@ -1,5 +1,6 @@
 #include "net/connection.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -9,14 +10,27 @@
 
 #define OUTBOX_SIZE 65536U
 #define PARTS_PER_SEND 16
+#define FILE_TURN \
+  (512U << 10) /* bytes of files that a connection sends before others have their turn */
+#define FILE_BUFFER_SIZE 65536U /* read and written at once where the system cannot send a file */
 
-/* A piece of the queue: own bytes behind the struct, or a pinned buffer. */
+typedef enum segment_kind { SEGMENT_BYTES, SEGMENT_PINNED, SEGMENT_FILE } segment_kind;
+
+/* A piece of the queue: own bytes behind the struct, a pinned buffer, or a part of a file. */
 struct wh_segment {
   wh_segment *next;
-  size_t offset; /* bytes already sent */
-  size_t length;
-  uint32_t pinned_id;
-  uint8_t is_pinned;
+  uint64_t offset; /* bytes already sent */
+  uint64_t length;
+  union {
+    uint32_t pinned_id;
+    struct {
+      uint64_t start; /* where in the file the segment begins */
+      uint64_t token;
+      int descriptor;
+      uint8_t by_hand; /* the system cannot send it */
+    } file;
+  };
+  uint8_t kind;
   uint8_t bytes[];
 };
 
@@ -37,12 +51,20 @@ int wh_outbox_init(wh_outbox *outbox, wh_loop *loop, const wh_pinned_source *pin
   outbox->buffer = wh_alloc(OUTBOX_SIZE);
   if (outbox->buffer == NULL) return WH_ERR_NO_MEMORY;
   outbox->size = OUTBOX_SIZE;
+  wh_outbox_set_high(outbox, WH_QUEUE_HIGH);
   return WH_OK;
+}
+
+void wh_outbox_set_high(wh_outbox *outbox, uint64_t high) {
+  outbox->queue_full = high == UINT64_MAX ? WH_QUEUE_HIGH : high == 0 ? 1 : high;
+  outbox->queue_low = high / (WH_QUEUE_HIGH / WH_QUEUE_LOW);
 }
 
 void wh_outbox_free(wh_outbox *outbox) {
   wh_free(outbox->buffer);
   outbox->buffer = NULL;
+  wh_free(outbox->file_buffer);
+  outbox->file_buffer = NULL;
 }
 
 wh_connection *wh_connection_open(wh_outbox *outbox, int fd, const wh_address *peer,
@@ -72,7 +94,11 @@ wh_connection *wh_connection_open(wh_outbox *outbox, int fd, const wh_address *p
 
 static void drop_segment(wh_connection *connection, wh_segment *segment) {
   wh_outbox *outbox = connection->outbox;
-  if (segment->is_pinned) outbox->pinned->release(outbox->pinned_user, segment->pinned_id);
+  if (segment->kind == SEGMENT_PINNED) {
+    outbox->pinned->release(outbox->pinned_user, segment->pinned_id);
+  } else if (segment->kind == SEGMENT_FILE) {
+    close(segment->file.descriptor);
+  }
   wh_free(segment);
 }
 
@@ -103,7 +129,7 @@ static int queue_bytes(wh_connection *connection, const uint8_t *data, size_t le
   if (segment == NULL) return WH_ERR_NO_MEMORY;
   segment->offset = 0;
   segment->length = length;
-  segment->is_pinned = 0;
+  segment->kind = SEGMENT_BYTES;
   memcpy(segment->bytes, data, length);
   link_segment(connection, segment);
   return WH_OK;
@@ -116,11 +142,11 @@ static void update_interest(wh_connection *connection) {
 }
 
 /* Takes sent bytes off the front of the queue. */
-static void advance_queue(wh_connection *connection, size_t sent) {
+static void advance_queue(wh_connection *connection, uint64_t sent) {
   connection->queued -= sent;
   while (connection->first != NULL) {
     wh_segment *segment = connection->first;
-    size_t rest = segment->length - segment->offset;
+    uint64_t rest = segment->length - segment->offset;
     if (sent < rest) {
       segment->offset += sent;
       return;
@@ -136,8 +162,8 @@ static void advance_queue(wh_connection *connection, size_t sent) {
 static int locate_segment(wh_connection *connection, const wh_segment *segment,
                           struct iovec *part) {
   const uint8_t *data = segment->bytes;
-  size_t length = segment->length;
-  if (segment->is_pinned) {
+  size_t length = (size_t)segment->length;
+  if (segment->kind == SEGMENT_PINNED) {
     wh_outbox *outbox = connection->outbox;
     if (outbox->pinned->locate(outbox->pinned_user, segment->pinned_id, &data, &length) != 0 ||
         length < segment->length) {
@@ -145,7 +171,7 @@ static int locate_segment(wh_connection *connection, const wh_segment *segment,
     }
   }
   part->iov_base = (void *)(data + segment->offset);
-  part->iov_len = segment->length - segment->offset;
+  part->iov_len = (size_t)(segment->length - segment->offset);
   return 0;
 }
 
@@ -167,19 +193,94 @@ static void all_sent(wh_connection *connection) {
   }
 }
 
+/* Reads some of a file and writes it; returns as wh_stream_send_file does. */
+static ssize_t send_by_hand(wh_connection *connection, const wh_segment *segment, size_t length) {
+  wh_outbox *outbox = connection->outbox;
+  if (outbox->file_buffer == NULL) outbox->file_buffer = wh_alloc(FILE_BUFFER_SIZE);
+  if (outbox->file_buffer == NULL) return WH_ERR_FILE_UNREADABLE;
+  if (length > FILE_BUFFER_SIZE) length = FILE_BUFFER_SIZE;
+  off_t at = (off_t)(segment->file.start + segment->offset);
+  ssize_t got;
+  do {
+    got = pread(segment->file.descriptor, outbox->file_buffer, length, at);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) return WH_ERR_FILE_UNREADABLE;
+  if (got == 0) return WH_ERR_FILE_TRUNCATED;
+  return wh_stream_write(&connection->stream, outbox->file_buffer, (size_t)got);
+}
+
+/*
+ * Sends of the file that is first in the queue, `*turn` bytes at most. Whether it is all sent; if not,
+ * the system is full, the turn is over, or the connection closed.
+ */
+static int send_file(wh_connection *connection, size_t *turn) {
+  wh_segment *segment = connection->first;
+  while (segment->offset < segment->length) {
+    uint64_t rest = segment->length - segment->offset;
+    if (*turn == 0) {
+      connection->waiting = 1;
+      /* The system may have room still, and that would be no new edge. */
+      if (connection->stream.handle.interest & WH_WRITE &&
+          wh_stream_go_on(&connection->stream) != WH_OK) {
+        wh_connection_close(connection, 1);
+      }
+      return 0;
+    }
+    size_t piece = rest < *turn ? (size_t)rest : *turn;
+    ssize_t sent = WH_ERR_NOT_SUPPORTED;
+    if (!segment->file.by_hand) {
+      sent = wh_stream_send_file(&connection->stream, segment->file.descriptor,
+                                 segment->file.start + segment->offset, piece);
+      if (sent == WH_ERR_NOT_SUPPORTED) segment->file.by_hand = 1;
+    }
+    if (segment->file.by_hand) sent = send_by_hand(connection, segment, piece);
+    if (sent < 0) {
+      /* The answer cannot be completed, and the peer must see that. */
+      if (sent != WH_ERR_CLOSED) {
+        connection->events->on_file(connection, segment->file.token, (int)sent);
+      }
+      wh_connection_close(connection, sent != WH_ERR_CLOSED);
+      return 0;
+    }
+    if (sent == 0) {
+      connection->waiting = 1;
+      return 0;
+    }
+    *turn -= (size_t)sent;
+    connection->outbox->bytes_sent += (uint64_t)sent;
+    connection->sent += (uint64_t)sent;
+    connection->queued -= (uint64_t)sent;
+    segment->offset += (uint64_t)sent;
+  }
+  uint64_t token = segment->file.token;
+  advance_queue(connection, 0);
+  connection->events->on_file(connection, token, WH_OK);
+  return 1;
+}
+
 static void send_queue(wh_connection *connection) {
+  size_t turn = FILE_TURN;
   while (connection->first != NULL) {
+    if (connection->first->kind == SEGMENT_FILE) {
+      if (!send_file(connection, &turn)) return;
+      continue;
+    }
     struct iovec parts[PARTS_PER_SEND];
-    int count = 0;
+    int count = 0, file_follows = 0;
     size_t total = 0;
     for (wh_segment *s = connection->first; s != NULL && count < PARTS_PER_SEND; s = s->next) {
+      if (s->kind == SEGMENT_FILE) {
+        file_follows = turn > 0;
+        break;
+      }
       if (locate_segment(connection, s, &parts[count]) != 0) {
         wh_connection_close(connection, 1);
         return;
       }
       total += parts[count++].iov_len;
     }
-    ssize_t sent = wh_stream_writev(&connection->stream, parts, count);
+    ssize_t sent = file_follows ? wh_stream_writev_more(&connection->stream, parts, count)
+                                : wh_stream_writev(&connection->stream, parts, count);
     if (sent < 0) {
       wh_connection_close(connection, 0);
       return;
@@ -187,7 +288,10 @@ static void send_queue(wh_connection *connection) {
     connection->outbox->bytes_sent += (uint64_t)sent;
     connection->sent += (uint64_t)sent;
     advance_queue(connection, (size_t)sent);
-    if ((size_t)sent < total) break; /* the system is full: on_room goes on */
+    if ((size_t)sent < total) {
+      connection->waiting = 1; /* the system is full: on_room goes on */
+      break;
+    }
   }
 }
 
@@ -228,6 +332,7 @@ void wh_connection_flush(wh_connection *connection) {
           wh_connection_close(connection, 1);
           return;
         }
+        connection->waiting = 1;
         update_interest(connection);
       } else {
         all_sent(connection);
@@ -237,7 +342,7 @@ void wh_connection_flush(wh_connection *connection) {
   } else if (outbox->owner == connection) {
     outbox->owner = NULL;
   }
-  if (connection->first != NULL && !(connection->stream.handle.interest & WH_WRITE)) {
+  if (connection->first != NULL && !connection->waiting) {
     send_queue(connection);
     if (connection->closed) return;
     if (connection->first != NULL) update_interest(connection);
@@ -310,7 +415,7 @@ void wh_connection_append_pinned(wh_connection *connection, uint32_t id, size_t 
   segment->offset = 0;
   segment->length = length;
   segment->pinned_id = id;
-  segment->is_pinned = 1;
+  segment->kind = SEGMENT_PINNED;
   if (outbox->owner == connection && outbox->used > 0 && connection->first == NULL) {
     /* The usual case: head and body leave together, and only what is refused is copied. */
     struct iovec parts[2] = {{.iov_base = outbox->buffer, .iov_len = outbox->used}, {0}};
@@ -340,6 +445,7 @@ void wh_connection_append_pinned(wh_connection *connection, uint32_t id, size_t 
       drop_segment(connection, segment);
     } else {
       link_segment(connection, segment);
+      connection->waiting = 1;
       update_interest(connection);
     }
   } else {
@@ -349,7 +455,28 @@ void wh_connection_append_pinned(wh_connection *connection, uint32_t id, size_t 
   add_todo(connection);
 }
 
-size_t wh_connection_queued(const wh_connection *connection) {
+void wh_connection_append_file(wh_connection *connection, int file, uint64_t offset,
+                               uint64_t length, uint64_t token) {
+  wh_outbox *outbox = connection->outbox;
+  wh_segment *segment = connection->closed ? NULL : wh_alloc(sizeof *segment);
+  if (segment == NULL) {
+    if (!connection->closed) wh_connection_close(connection, 1);
+    close(file);
+    return;
+  }
+  segment->offset = 0;
+  segment->length = length;
+  segment->kind = SEGMENT_FILE;
+  segment->file.start = offset;
+  segment->file.token = token;
+  segment->file.descriptor = file;
+  segment->file.by_hand = 0;
+  if (outbox->owner == connection && outbox->used > 0) queue_composed(outbox);
+  link_segment(connection, segment);
+  add_todo(connection);
+}
+
+uint64_t wh_connection_queued(const wh_connection *connection) {
   size_t composed = connection->outbox->owner == connection ? connection->outbox->used : 0;
   return connection->queued + composed;
 }
@@ -405,6 +532,7 @@ static void stream_read(wh_stream *stream, uint8_t *data, size_t length) {
 static void stream_room(wh_stream *stream) {
   wh_connection *connection = (wh_connection *)stream;
   if (connection->closed) return;
+  connection->waiting = 0;
   send_queue(connection);
   if (connection->closed) return;
   if (connection->first == NULL) all_sent(connection);
@@ -448,6 +576,10 @@ static void bury(wh_connection *connection) {
   wh_free(connection);
 }
 
+static int has_room(const wh_connection *connection) {
+  return connection->queued == 0 || connection->queued < connection->outbox->queue_low;
+}
+
 void wh_outbox_settle(wh_outbox *outbox) {
   while (outbox->owner != NULL || outbox->todo != NULL) {
     if (outbox->owner != NULL) {
@@ -464,7 +596,7 @@ void wh_outbox_settle(wh_outbox *outbox) {
       connection->blocked = connection->first != NULL;
       connection->events->on_blocked(connection, connection->blocked);
     }
-    if (!connection->closed && connection->notify && connection->queued < WH_QUEUE_LOW) {
+    if (!connection->closed && connection->notify && has_room(connection)) {
       connection->notify = 0;
       connection->events->on_room(connection);
     }

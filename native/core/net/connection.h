@@ -7,6 +7,9 @@
  * instead, so that there is at most one send per connection per turn. Only what the system refuses
  * costs memory of the connection's own: an idle connection holds none.
  *
+ * Files stand in the queue like other bytes, as a descriptor, and are sent by the system itself
+ * when their turn comes: at most FILE_TURN bytes a turn, so that others get theirs.
+ *
  * Life. A connection that is closed, or found broken, is not freed where that happens but at the end
  * of the turn (wh_outbox_settle), after its owner was told by on_closed. So no callback ever returns
  * into a connection that is gone; what is written to it meanwhile is thrown away.
@@ -30,17 +33,25 @@ typedef struct wh_outbox wh_outbox;
 typedef struct wh_connection_events {
   /* Bytes from the peer, in the loop's arena (see io.h); length 0: the peer will send no more. */
   void (*on_data)(wh_connection *connection, uint8_t *data, size_t length);
-  /* The queue has fallen below WH_QUEUE_LOW after wh_connection_notify_room. */
+  /* The queue has fallen below the low mark after wh_connection_notify_room. */
   void (*on_room)(wh_connection *connection);
   /* The system takes no more for now (1), or all that waited has gone (0). */
   void (*on_blocked)(wh_connection *connection, int blocked);
+  /*
+   * The file that was appended with this token has been taken by the system (WH_OK), or cannot be sent
+   * (WH_ERR_FILE_...; the connection is reset). Not called for files that a closed connection drops.
+   */
+  void (*on_file)(wh_connection *connection, uint64_t token, int result);
   /* All is sent, and wh_connection_finish waits for the peer's end: the owner limits how long. */
   void (*on_lingering)(wh_connection *connection);
   /* The connection is gone, for whatever reason; its memory goes when this returns. */
   void (*on_closed)(wh_connection *connection);
 } wh_connection_events;
 
-/* Above HIGH the writer should wait; below LOW it may go on. Source: Kestrel MaxWriteBufferSize. */
+/*
+ * Above HIGH the writer should wait; below LOW it may go on. These are the marks of an outbox that was
+ * not told otherwise. Source: Kestrel's MaxResponseBufferSize.
+ */
 #define WH_QUEUE_HIGH 65536U
 #define WH_QUEUE_LOW 16384U
 
@@ -60,7 +71,7 @@ struct wh_connection {
   wh_outbox *outbox;
   const wh_connection_events *events;
   wh_segment *first, *last; /* what the system has not taken yet */
-  size_t queued;            /* bytes in them */
+  uint64_t queued;          /* bytes in them, what is left of files included */
   uint64_t sent;            /* bytes of queues that the system has taken */
   wh_connection *todo_next; /* the outbox's list of those to look after at the end of the turn */
   wh_connection *previous, *next; /* all connections of the outbox */
@@ -88,6 +99,7 @@ struct wh_connection {
   uint8_t local : 1;        /* a Unix socket */
   uint8_t ending : 1;       /* end our side once everything is sent; go on reading */
   uint8_t ended : 1;        /* ... which has happened */
+  uint8_t waiting : 1; /* the system is full, or others have their turn: room will be told of */
 };
 
 struct wh_outbox {
@@ -103,10 +115,18 @@ struct wh_outbox {
   const wh_pinned_source *pinned;
   void *pinned_user;
   uint64_t bytes_sent, bytes_received;
+  uint64_t queue_full, queue_low; /* the marks; see wh_outbox_set_high */
+  uint8_t
+      *file_buffer; /* for files that the system cannot send by itself; made when it is needed */
 };
 
 /* A buffer for composing, of OUTBOX_SIZE bytes. 0 or WH_ERR_NO_MEMORY. */
 int wh_outbox_init(wh_outbox *outbox, wh_loop *loop, const wh_pinned_source *pinned, void *user);
+/*
+ * The high mark of its connections' queues, the low one being a quarter. 0: whatever is queued is too
+ * much. UINT64_MAX: writers never wait; what a peer asks for without reading answers is bounded still.
+ */
+void wh_outbox_set_high(wh_outbox *outbox, uint64_t high);
 /* Frees it. All connections must be gone. */
 void wh_outbox_free(wh_outbox *outbox);
 /* The end of a turn: sends what is composed, registers new connections, buries closed ones. */
@@ -129,11 +149,21 @@ void wh_connection_commit(wh_connection *connection, size_t size);
 void wh_connection_append(wh_connection *connection, const void *data, size_t length);
 /* Sends a pinned buffer behind what is written; its release is reported in any case. */
 void wh_connection_append_pinned(wh_connection *connection, uint32_t id, size_t length);
+/*
+ * Sends bytes of a file behind what is written. The descriptor becomes the connection's, which closes
+ * it in any case. `length` is above 0; `token` is for on_file.
+ */
+void wh_connection_append_file(wh_connection *connection, int file, uint64_t offset,
+                               uint64_t length, uint64_t token);
 /* Sends now what is composed for this connection. */
 void wh_connection_flush(wh_connection *connection);
 /* Bytes written and not yet taken by the system. */
-size_t wh_connection_queued(const wh_connection *connection);
-/* Asks for on_room once the queue is below WH_QUEUE_LOW; at the end of the turn if it is now. */
+uint64_t wh_connection_queued(const wh_connection *connection);
+/* Whether so much is queued that no more should be written before the peer has taken some of it. */
+static inline int wh_connection_is_full(const wh_connection *connection) {
+  return connection->queued >= connection->outbox->queue_full;
+}
+/* Asks for on_room once the queue is below the low mark; at the end of the turn if it is now. */
 void wh_connection_notify_room(wh_connection *connection);
 
 /* Starts or stops reading from the peer. A new connection reads. */

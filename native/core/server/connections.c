@@ -181,6 +181,10 @@ static void on_room(wh_connection *connection) {
   list(connection); /* more of its requests may be read now */
 }
 
+static void on_file(wh_connection *connection, uint64_t token, int result) {
+  wh_server_file_done(wh_server_of(connection), token, result);
+}
+
 static void on_lingering(wh_connection *connection) {
   wh_server *server = wh_server_of(connection);
   start_timer(server, connection, wh_server_linger_limit(server));
@@ -239,6 +243,7 @@ static const wh_connection_events connection_events = {
     .on_data = on_data,
     .on_room = on_room,
     .on_blocked = on_blocked,
+    .on_file = on_file,
     .on_lingering = on_lingering,
     .on_closed = on_closed,
 };
@@ -291,13 +296,15 @@ static void transport_append(void *connection, const void *data, size_t length) 
 static void transport_append_pinned(void *connection, uint32_t id, size_t length) {
   wh_connection_append_pinned(connection, id, length);
 }
-static void transport_notify_room(void *connection) { wh_connection_notify_room(connection); }
 static int transport_has_more(const void *connection) {
   return wh_stream_waiting(&((const wh_connection *)connection)->stream) > 0;
 }
-static int transport_is_full(const void *connection) {
-  return ((const wh_connection *)connection)->queued >= WH_QUEUE_HIGH;
+static void transport_append_file(void *connection, int file, uint64_t offset, uint64_t length,
+                                  uint64_t token) {
+  wh_connection_append_file(connection, file, offset, length, token);
 }
+static void transport_notify_room(void *connection) { wh_connection_notify_room(connection); }
+static int transport_is_full(const void *connection) { return wh_connection_is_full(connection); }
 static void transport_hold(void *connection, int on) {
   wh_connection *c = connection;
   c->hold = on != 0;
@@ -325,6 +332,7 @@ const wh_transport wh_server_transport = {
     .commit = transport_commit,
     .append = transport_append,
     .append_pinned = transport_append_pinned,
+    .append_file = transport_append_file,
     .notify_room = transport_notify_room,
     .has_more = transport_has_more,
     .is_full = transport_is_full,

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "server/server_internal.h"
@@ -107,6 +108,25 @@ static void on_ended(void *user, wh_exchange *exchange) {
   push(user, WH_EVENT_ENDED, exchange, 0, 0);
 }
 
+void wh_server_file_done(wh_server *server, uint64_t token, int result) {
+  const wh_exchange *exchange =
+      wh_exchange_find(server->pool, (uint32_t)token, (uint32_t)(token >> 32));
+  if (exchange == NULL) return; /* it did not wait */
+  uint32_t told = result == WH_OK                   ? WH_FILE_RESULT_SENT
+                  : result == WH_ERR_FILE_TRUNCATED ? WH_FILE_RESULT_TRUNCATED
+                                                    : WH_FILE_RESULT_UNREADABLE;
+  push(server, WH_EVENT_FILE_DONE, exchange, told, 0);
+}
+
+static void on_file_sent(void *user, wh_exchange *exchange) {
+  push(user, WH_EVENT_FILE_DONE, exchange, WH_FILE_RESULT_SENT, 0);
+}
+
+static void drop_file(void *user, int file) {
+  (void)user;
+  close(file);
+}
+
 static void release_pinned(void *user, uint32_t id) {
   wh_server *server = user;
   server->host->release_pinned(server->user, id);
@@ -121,6 +141,8 @@ const wh_receiver wh_server_receiver = {
     .room = on_room,
     .ended = on_ended,
     .refused = wh_server_refused,
+    .file_sent = on_file_sent,
+    .drop_file = drop_file,
     .release_pinned = release_pinned,
     .arena_offset = arena_offset,
     .keep = keep,
@@ -185,6 +207,25 @@ static void release(wh_server *server, wh_exchange *exchange) {
     wh_exchange_give(server->pool, exchange);
 }
 
+/* FILE: offset and count in the command's bytes, the file's number in w5. */
+static void run_file(wh_server *server, wh_exchange *exchange, wh_answer *answer) {
+  uint32_t part[4];
+  answer->file = server->host->take_file(server->user, answer->pinned_id);
+  if (answer->file < 0) return; /* not ours */
+  if (exchange == NULL || !exchange->started || answer->body == NULL ||
+      answer->body_length != sizeof part) {
+    close(answer->file);
+    return;
+  }
+  memcpy(part, answer->body, sizeof part);
+  answer->file_offset = (uint64_t)part[1] << 32 | part[0];
+  answer->content_length = (uint64_t)part[3] << 32 | part[2];
+  answer->flags = 0;
+  answer->body = NULL;
+  answer->body_length = 0;
+  exchange->protocol->file(exchange, answer);
+}
+
 typedef struct command {
   uint32_t kind, flags, slot, generation, status;
   const uint8_t *head, *body;
@@ -197,6 +238,7 @@ static void run(wh_server *server, const command *c) {
   int pinned = (c->flags & WH_COMMAND_FLAG_PINNED) != 0;
   int deaf = exchange == NULL || exchange->owner == NULL || exchange->end_ordered;
   if (deaf && pinned) server->host->release_pinned(server->user, c->w5);
+  if (deaf && c->kind == WH_COMMAND_FILE) run_file(server, NULL, &(wh_answer){.pinned_id = c->w5});
   if (exchange == NULL) return;
   if (!deaf) {
     wh_answer answer = {
@@ -237,6 +279,7 @@ static void run(wh_server *server, const command *c) {
       else if (pinned)
         server->host->release_pinned(server->user, c->w5);
       break;
+    case WH_COMMAND_FILE: run_file(server, exchange, &answer); break;
     case WH_COMMAND_END:
       if (fits) {
         protocol->end(exchange);

@@ -33,6 +33,25 @@ int wh_limits_set(wh_limits *limits, const wh_limit_row *row, int64_t value) {
   return WH_OK;
 }
 
+int64_t wh_limits_get(const wh_limits *limits, const wh_limit_row *row) {
+  int64_t value;
+  memcpy(&value, (const char *)limits + row->offset, sizeof value);
+  return value;
+}
+
+int wh_limits_check(const wh_limits *limits, const wh_limit_row **larger,
+                    const wh_limit_row **smaller) {
+  static const char *const parts[] = {"maxRequestLineSize", "maxRequestHeadersTotalSize"};
+  *smaller = wh_limit_find("maxRequestBufferSize");
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    *larger = wh_limit_find(parts[i]);
+    if (wh_limits_get(limits, *larger) > limits->max_request_buffer_size) {
+      return WH_ERR_INVALID_ARGUMENT;
+    }
+  }
+  return WH_OK;
+}
+
 const wh_limit_row *wh_limit_find(const char *name) {
   for (size_t i = 0; i < wh_limit_table_length; i++) {
     if (strcmp(wh_limit_table[i].name, name) == 0) return &wh_limit_table[i];

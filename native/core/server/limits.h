@@ -20,6 +20,10 @@
     "431")                                                                                                \
   X(max_request_header_count, "maxRequestHeaderCount", 100, 1, 10000, 0, "lines", "431")                  \
   X(max_request_body_size, "maxRequestBodySize", 30000000, 0, WH_UNLIMITED, 1, "bytes", "413")            \
+  X(max_request_buffer_size, "maxRequestBufferSize", 1048576, 64, WH_UNLIMITED, 1, "bytes",               \
+    "the client waits")                                                                                   \
+  X(max_response_buffer_size, "maxResponseBufferSize", 65536, 0, WH_UNLIMITED, 1, "bytes",                \
+    "writes wait")                                                                                        \
   X(keep_alive_timeout, "keepAliveTimeout", 130000, 1, INT32_MAX, 1, "ms", "the connection ends")         \
   X(request_headers_timeout, "requestHeadersTimeout", 30000, 1, INT32_MAX, 1, "ms", "408")                \
   /* A rate is that of each grace period on its own: a client that stops is found however fast it was. */ \
@@ -72,6 +76,14 @@ void wh_limits_init(wh_limits *limits);
  * limits are then as they were.
  */
 int wh_limits_set(wh_limits *limits, const wh_limit_row *row, int64_t value);
+/*
+ * Whether the limits go together: what must fit into the request buffer is not larger than it. 0, or
+ * WH_ERR_INVALID_ARGUMENT with the rows of the two that do not.
+ */
+int wh_limits_check(const wh_limits *limits, const wh_limit_row **larger,
+                    const wh_limit_row **smaller);
+/* The value of that row's limit; WH_UNLIMITED where there is none. */
+int64_t wh_limits_get(const wh_limits *limits, const wh_limit_row *row);
 /* The row of an option's name; NULL where there is none. */
 const wh_limit_row *wh_limit_find(const char *name);
 

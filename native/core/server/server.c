@@ -78,6 +78,10 @@ int wh_server_create(const wh_memory *memory, const wh_limits *limits, const wh_
   };
   int error = wh_loop_create(memory->arena, memory->arena_size, &server->loop);
   if (error == WH_OK) error = wh_outbox_init(&server->outbox, server->loop, &pinned_source, server);
+  if (error == WH_OK) {
+    int64_t high = limits->max_response_buffer_size;
+    wh_outbox_set_high(&server->outbox, high == WH_UNLIMITED ? UINT64_MAX : (uint64_t)high);
+  }
   if (error == WH_OK) error = wh_exchange_pool_create(&slab_source, server, &server->pool);
   if (error == WH_OK) error = wh_http1_prepare(service);
   if (error == WH_OK) error = wh_server_init_refusals(server);

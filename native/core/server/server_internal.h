@@ -88,6 +88,8 @@ extern const wh_receiver wh_server_receiver;
 /* An event that is no exchange's. 0, or WH_ERR_NO_MEMORY: it is lost. */
 int wh_server_push(wh_server *server, uint32_t kind, uint32_t slot, uint32_t a, uint32_t b);
 void wh_server_dispatch(wh_server *server);
+/* A file has been sent (WH_OK) or cannot be; the token says whose. See on_file in net/connection.h. */
+void wh_server_file_done(wh_server *server, uint64_t token, int result);
 /* Looks at the clocks. */
 void wh_server_tick(wh_server *server);
 /* The same once a poll, before anything that the poll brings is handled. */

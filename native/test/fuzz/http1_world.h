@@ -137,6 +137,16 @@ static void fake_append_pinned(void *connection, uint32_t id, size_t length) {
   release_pin(id);
 }
 
+static void fake_append_file(void *connection, int file, uint64_t offset, uint64_t length,
+                             uint64_t token) {
+  (void)connection;
+  (void)file;
+  (void)offset;
+  (void)length;
+  (void)token;
+  abort(); /* nobody here orders files: server_files_test.c does */
+}
+
 static void fake_notify_room(void *connection) {
   (void)connection;
   room_asked = 1;
@@ -175,6 +185,7 @@ static const wh_transport transport = {
     .commit = fake_commit,
     .append = fake_append,
     .append_pinned = fake_append_pinned,
+    .append_file = fake_append_file,
     .notify_room = fake_notify_room,
     .has_more = fake_has_more,
     .is_full = fake_is_full,
@@ -420,8 +431,14 @@ static void host_release_pinned(void *user, uint32_t id) {
   release_pin(id);
 }
 
-static const wh_host host = {dispatch, allocate_slab, free_slab, locate_pinned,
-                             host_release_pinned};
+static int take_file(void *user, uint32_t id) {
+  (void)user;
+  (void)id;
+  return -1;
+}
+
+static const wh_host host = {dispatch,      allocate_slab,       free_slab,
+                             locate_pinned, host_release_pinned, take_file};
 
 /* --- turns --- */
 

@@ -27,6 +27,9 @@ async function handle(name: string, { request, response }: HttpContext): Promise
       break;
     case '/write':
       for (;;) await response.write(Buffer.alloc(100_000));
+    case '/file':
+      await response.sendFile(process.execPath);
+      break;
     case '/read':
       await request.body.bytes();
       break;
@@ -78,9 +81,9 @@ function whenExited(worker: Worker): Promise<number> {
 /** Connections with requests of every kind under way. */
 async function burden(port: number): Promise<RawClient[]> {
   const clients: RawClient[] = [];
-  for (const path of ['/sleep', '/write', '/read', '/sleep', '/write']) {
+  for (const path of ['/sleep', '/write', '/read', '/file', '/write']) {
     const client = await RawClient.connect(port);
-    if (path === '/write') client.pause();
+    if (path === '/write' || path === '/file') client.pause();
     const length = path === '/read' ? 'Content-Length: 1000000\r\n' : '';
     void client.write(`POST ${path} HTTP/1.1\r\nHost: h\r\n${length}\r\nabc`);
     clients.push(client);

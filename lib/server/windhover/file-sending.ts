@@ -1,0 +1,135 @@
+/**
+ * Files on their way into an answer. A file is opened on Node's thread pool and then handed to the core,
+ * which sends it from the system's cache to the socket (sendfile(2)); no byte of it comes through
+ * JavaScript. What else is sent meanwhile waits its turn, so an answer's parts arrive in the order of
+ * the calls, whoever waits for which.
+ */
+import type { PathLike } from 'node:fs';
+import { closeSync } from 'node:fs';
+import { responseEnded } from '../../http/errors.js';
+import { fileTruncated, fileUnreadable, openFilePart } from '../../http/file-part.js';
+import type { HeaderMap } from '../../http/header-map.js';
+import { FileResult, RequestFlag } from '../../native/generated/shared-layout.js';
+import type { Slot } from '../../native/slot.js';
+import { noticed, type RareState, runStarting } from './rare-state.js';
+
+/** The exchange, as far as a file needs it. */
+export interface FileTarget {
+  readonly slot: Slot;
+  readonly generation: number;
+  readonly aborted: boolean;
+  readonly hasStarted: boolean;
+  readonly headers: HeaderMap;
+  rare(): RareState;
+  /** Whether the answer is to be chunked because of its trailers. */
+  wantsTrailers(): boolean;
+  hasBody(): boolean;
+  /** Sends the head. */
+  startNow(): void;
+  /** Counts bytes of the body. */
+  takeLength(length: number): void;
+}
+
+/** How a file ends that waits for a client who has gone: nobody misses it, as with a write. */
+const ABANDONED = -1;
+
+/** What an exchange sends from its first file on. */
+export class SendQueue {
+  private last: Promise<void> | undefined = undefined;
+  private isCancelled = false;
+  /** What is called now has its turn. */
+  private isRunning = false;
+  /** Ends the wait for the file that the core has. */
+  private settle: ((result: number) => void) | undefined = undefined;
+
+  constructor(private readonly target: FileTarget) {}
+
+  /** Whether something is to be sent before what is called now. */
+  get isBusy(): boolean {
+    return this.last !== undefined && !this.isRunning;
+  }
+
+  /**
+   * Does something once all that came before is done; where that fails, this fails with it. Who does not
+   * wait for it learns at the end of the request, which is ordered in the same way.
+   */
+  add(action: () => void | Promise<void>): Promise<void> {
+    const run = (): void | Promise<void> => {
+      if (this.isCancelled) throw responseEnded();
+      this.isRunning = true;
+      try {
+        return action();
+      } finally {
+        this.isRunning = false;
+      }
+    };
+    const done = (this.last ?? Promise.resolve()).then(run);
+    this.last = done;
+    const end = (): void => {
+      if (this.last === done) this.last = undefined;
+    };
+    done.then(end, end);
+    return noticed(done);
+  }
+
+  /** Sends a part of a file. */
+  addFile(path: PathLike, offset: number, count: number | undefined): Promise<void> {
+    return this.add(() => this.send(path, offset, count));
+  }
+
+  /** Nothing of it is to be sent any more: only before the answer has started. */
+  cancel(): void {
+    this.isCancelled = true;
+  }
+
+  /** The core has sent its file, or cannot: FileResult. */
+  onFileDone(result: number): void {
+    this.settle?.(result);
+  }
+
+  /** The client has gone. */
+  onAborted(): void {
+    this.settle?.(ABANDONED);
+  }
+
+  private async send(path: PathLike, offset: number, count: number | undefined): Promise<void> {
+    const { target } = this;
+    const part = await openFilePart(path, offset, count);
+    let result: Promise<number>;
+    try {
+      if (this.isCancelled) throw responseEnded();
+      if (!target.hasStarted) await this.prepareHead(part.count);
+      target.startNow();
+      target.takeLength(part.count);
+      if (part.count === 0 || target.aborted || !target.hasBody()) return;
+      result = new Promise((resolve) => {
+        this.settle = resolve;
+      });
+      const { host, number } = target.slot;
+      const id = host.addFile(part.descriptor);
+      host.commands.file(number, target.generation, id, part.offset, part.count);
+    } finally {
+      // The core has a descriptor of its own by now, so this does not wait for anything.
+      closeSync(part.descriptor);
+    }
+    switch (await result) {
+      case FileResult.TRUNCATED:
+        throw fileTruncated(path);
+      case FileResult.UNREADABLE:
+        throw fileUnreadable(path);
+    }
+  }
+
+  /**
+   * The body is the file, as far as is known: who wants to add to it has started the answer or declared
+   * its length.
+   */
+  private async prepareHead(count: number): Promise<void> {
+    const { target } = this;
+    const isToHead = (target.slot.flags() & RequestFlag.HEAD_METHOD) !== 0;
+    if (!target.headers.has('Content-Length') && (isToHead || target.hasBody())) {
+      if (!target.wantsTrailers()) target.headers.set('Content-Length', count);
+    }
+    await runStarting(target.rare());
+  }
+}
