@@ -365,8 +365,7 @@ export class WindhoverExchange
   // --- what the core reports ---
 
   onBody(offset: number, length: number): void {
-    const link = this.rareState?.link;
-    if (link !== undefined) link.onBody(offset, length);
+    if (this.link !== undefined) this.link.onBody(offset, length);
     else (this.request ??= new RequestFeature(this)).onBody(offset, length);
   }
 
@@ -375,8 +374,7 @@ export class WindhoverExchange
   }
 
   onBodyEnd(): void {
-    const link = this.rareState?.link;
-    if (link !== undefined) link.onBodyEnd();
+    if (this.link !== undefined) this.link.onBodyEnd();
     else (this.request ??= new RequestFeature(this)).onBodyEnd();
   }
 
@@ -406,7 +404,7 @@ export class WindhoverExchange
   }
 
   onStopping(): void {
-    this.rareState?.link?.onStopping();
+    this.link?.onStopping();
   }
 
   // --- for HttpUpgradeFeature ---
@@ -429,14 +427,9 @@ export class WindhoverExchange
     rare.link = link;
   }
 
-  /** The header fields that were set. */
-  get headersSet(): HeaderMap | undefined {
-    return this.headerMap;
-  }
-
-  /** Whether the connection has become a tunnel. */
-  get isUpgraded(): boolean {
-    return this.rareState?.link !== undefined;
+  /** The tunnel that the connection has become. */
+  get link(): UpgradeLink | undefined {
+    return this.rareState?.link;
   }
 
   // --- for the runner ---
@@ -493,9 +486,8 @@ export class WindhoverExchange
     this.rareState?.deadline?.cancel();
     this.request?.onReleased();
     this.rareState?.responseTrailers?.trailers._dispose();
-    const link = this.rareState?.link;
-    if (link !== undefined) {
-      link.detach();
+    if (this.link !== undefined) {
+      this.link.detach();
       return;
     }
     const commands = this.slot.host.commands;

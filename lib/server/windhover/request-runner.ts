@@ -272,7 +272,7 @@ export class RequestRunner<T> implements RequestHandler {
 
   /** The last word: 500 where the answer has not started, else it is cut off. */
   private answerFailure(exchange: WindhoverExchange): void {
-    if (exchange.endOrdered && !exchange.isUpgraded) return;
+    if (exchange.endOrdered && exchange.link === undefined) return;
     try {
       if (exchange.hasStarted) {
         exchange.abort();

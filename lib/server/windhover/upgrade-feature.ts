@@ -19,8 +19,8 @@ import { UpgradeLink } from './upgrade-link.js';
 /** What the feature needs of its exchange. */
 export interface UpgradableExchange extends LiveExchange {
   statusCode: number;
-  readonly isUpgraded: boolean;
-  readonly headersSet: HeaderMap | undefined;
+  readonly link: UpgradeLink | undefined;
+  readonly headers: HeaderMap;
   prepareUpgrade(): Promise<void> | undefined;
   becomeTunnel(statusCode: number, link: UpgradeLink): void;
   onAborted(status: number): void;
@@ -49,7 +49,7 @@ export class UpgradeFeature implements HttpUpgradeFeature {
   _upgradeOnto(socket: UpgradedSocket): Promise<void> | undefined {
     const { exchange } = this;
     exchange.ensureLive();
-    if (this.begun || exchange.isUpgraded) {
+    if (this.begun || exchange.link !== undefined) {
       throw new WindhoverError('WH_ERR_ALREADY_UPGRADED', 'The request was upgraded before');
     }
     if (!this.isUpgradableRequest) {
@@ -82,7 +82,7 @@ export class UpgradeFeature implements HttpUpgradeFeature {
     if (exchange.aborted) throw clientGone();
     const isConnect = slot.method() === 'CONNECT';
     const status = isConnect ? requireSuccess(exchange.statusCode) : 101;
-    const { flags, text } = composeUpgradeHead(exchange.headersSet, isConnect ? undefined : slot);
+    const { flags, text } = composeUpgradeHead(exchange.headers, isConnect ? undefined : slot);
     const { commands } = slot.host;
     commands.write(Command.UPGRADE, flags, slot.number, generation, status, text, '');
     // Whether there may be one more is the core's to say.
@@ -124,13 +124,13 @@ function requireSuccess(status: number): number {
  * @param asked - The request whose Upgrade field names the protocol; none for CONNECT.
  */
 function composeUpgradeHead(
-  headers: HeaderMap | undefined,
+  headers: HeaderMap,
   asked: Slot | undefined,
 ): { readonly flags: number; readonly text: string } {
   let flags = 0;
   let text = '';
   let hasUpgrade = false;
-  for (const { name, lower, value } of headers?._lines ?? []) {
+  for (const { name, lower, value } of headers._lines) {
     switch (lower) {
       case 'content-length':
       case 'transfer-encoding':
