@@ -187,7 +187,7 @@ export class NativeServer implements SlotHost {
         slot?.running?.onRoom();
         break;
       case Event.FILE_DONE:
-        slot.running?.onFileDone(a);
+        slot?.running?.onFileDone(a);
         break;
     }
   }
