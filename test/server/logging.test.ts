@@ -91,7 +91,7 @@ test('refused requests, and heads that do not come', async (t) => {
   const logger = makeLogger();
   const { once } = await startServer(t, ({ response }) => response.text('a'), {
     logger,
-    limits: { requestHeadersTimeout: 50 },
+    limits: { requestHeadersTimeout: 1000 },
   });
   t.is((await once('GET /\r\n\r\n')).status, 400);
   t.is((await once('GET / HTTP/1.1\r\nHost')).status, 408);

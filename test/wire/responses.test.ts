@@ -263,7 +263,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     act: ({ response }) => {
       response.contentLength = 3;
     },
-    expected: { status: 500, framing: 'length', body: '' },
+    expected: { status: 500, framing: 'length', body: '500 Internal Server Error\n' },
   },
   'a declared length and another text': {
     act: ({ response }) => {
