@@ -21,17 +21,29 @@ export { serverOptionsFromConfiguration } from './hosting/server-options-binding
 
 // Servers.
 export { WindhoverServer } from './server/windhover-server.js';
+export { connectionLogging } from './server/connections.js';
 export type {
+  Connection,
+  ConnectionEnd,
+  ConnectionEndReason,
+  ConnectionEnds,
+  ConnectionMiddleware,
+  DebugLogger,
+} from './server/connections.js';
+export type {
+  DescriptorEndpoint,
   EndpointOptions,
   EndpointSettings,
   Http1Options,
   MinDataRate,
+  ProxyProtocolOptions,
   Refusal,
   RefusalAnswer,
   RefusalHook,
   ServerLimits,
   ServerOptions,
   ShutdownOptions,
+  SystemdEndpoint,
   TcpEndpoint,
   UnixEndpoint,
   UrlEndpoint,

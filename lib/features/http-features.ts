@@ -144,6 +144,16 @@ export interface HttpConnectionFeature {
   localAddress: string | undefined;
   /** The port that the peer connected to; 0 on a Unix socket. */
   localPort: number;
+  /**
+   * The ends of the socket itself, where the others may be what a proxy told or what middleware assigned.
+   * Optional: `undefined` where the server does not know. Source: Kestrel's IConnectionSocketFeature.
+   */
+  readonly socket?: {
+    readonly remoteAddress: string | undefined;
+    readonly remotePort: number;
+    readonly localAddress: string | undefined;
+    readonly localPort: number;
+  };
 }
 export const HttpConnectionFeature =
   createFeatureToken<HttpConnectionFeature>('HttpConnectionFeature');

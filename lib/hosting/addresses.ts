@@ -36,27 +36,32 @@ export interface ChosenEndpoints {
  * else PORT (on every address), else {@link DEFAULT_URL}. Lists of URLs are divided by semicolons. Source: Kestrel; PORT is what
  * platforms for Node programs set.
  *
- * @throws RangeError WH_ERR_INVALID_PORT where PORT is needed and no port.
+ * @throws RangeError WH_ERR_INVALID_PORT where PORT is needed and no port; RangeError
+ * WH_ERR_ADDRESS_INVALID where a list of URLs is not empty and has none.
  */
 export function chooseEndpoints(sources: AddressSources): ChosenEndpoints {
   const inCode = [...sources.urls];
-  const onCommandLine = splitUrls(readArgument(sources.args, 'urls'));
+  const onCommandLine = splitUrls('--urls', readArgument(sources.args, 'urls'));
   if (sources.endpoints.length > 0) {
     return { endpoints: sources.endpoints, ignoredUrls: [...inCode, ...onCommandLine] };
   }
-  const configured = (sources.configured ?? []).flatMap(splitUrls);
-  const inVariable = splitUrls(sources.variables['WINDHOVER_URLS']);
+  const configured = (sources.configured ?? []).flatMap((list) => splitUrls('urls', list));
+  const inVariable = splitUrls('WINDHOVER_URLS', sources.variables['WINDHOVER_URLS']);
   const urls = [inCode, onCommandLine, inVariable, configured].find(
     (candidates) => candidates.length > 0,
   ) ?? [urlOfPort(nonEmpty(sources.variables['PORT'])) ?? DEFAULT_URL];
   return { endpoints: urls.map((url) => ({ url })), ignoredUrls: [] };
 }
 
-function splitUrls(list: string | undefined): string[] {
-  return (list ?? '')
+/** The URLs of a list. A list of nothing but blanks and semicolons is a mistake, not the default address. */
+function splitUrls(name: string, list: string | undefined): string[] {
+  if (list === undefined || list === '') return [];
+  const urls = list
     .split(';')
     .map((url) => url.trim())
     .filter((url) => url !== '');
+  if (urls.length > 0) return urls;
+  throw codedRangeError('WH_ERR_ADDRESS_INVALID', `${name} has no URL in ${JSON.stringify(list)}`);
 }
 
 function urlOfPort(port: string | undefined): string | undefined {

@@ -3,6 +3,7 @@ import { invalidArgument } from '../http/errors.js';
 import type { Logger } from '../server/log-events.js';
 import type {
   EndpointOptions,
+  EndpointSettings,
   Http1Options,
   ServerLimits,
   ServerOptions,
@@ -13,6 +14,14 @@ import type {
 export class ServerConfiguration implements ServerOptions {
   /** Where to listen; wins over every URL. See {@link listen}. */
   readonly endpoints: EndpointOptions[] = [];
+  /** Settings of every endpoint that does not say otherwise; see {@link ServerOptions.endpointDefaults}. */
+  readonly endpointDefaults: EndpointSettings = {};
+  /** What happens to connections over the limit; see {@link ServerOptions.connectionLimitResponse}. */
+  connectionLimitResponse: '503' | 'close' = '503';
+  /** Hears that nothing can be accepted; see {@link ServerOptions.onAcceptPaused}. */
+  onAcceptPaused?: (error: Error) => void;
+  /** Hears that connections are accepted again; see {@link ServerOptions.onAcceptResumed}. */
+  onAcceptResumed?: (pausedFor: number) => void;
   /** Limits of size, number and time. */
   readonly limits: ServerLimits = {};
   /** How a stop goes. */

@@ -3,7 +3,7 @@
  * here: the core has the table of them. That no option is missing, the compiler sees to.
  */
 import { getAddon } from '../native/addon.js';
-import type { EndpointOptions, ServerOptions } from '../server/options.js';
+import type { EndpointOptions, EndpointSettings, ServerOptions } from '../server/options.js';
 
 /** The section of configuration files that has the server's options. */
 export const SERVER_SECTION = 'Server';
@@ -38,9 +38,25 @@ export type OptionKind =
 
 type KeyOfEach<T> = T extends unknown ? keyof T : never;
 
+/** What every endpoint may say. */
+const ENDPOINT_SETTINGS = {
+  protocols: { oneOf: ['http1', 'http2', 'http1AndHttp2'] },
+  backlog: 'plain',
+  noDelay: 'plain',
+  reusePort: 'plain',
+  proxyProtocol: { members: { trusted: { list: 'text' }, required: 'plain' } },
+  allow: { list: 'text' },
+  deny: { list: 'text' },
+  use: 'code',
+} as const satisfies Readonly<Record<keyof EndpointSettings, OptionKind>>;
+
 /** The options of a server. */
 export const SERVER_OPTIONS = {
   endpoints: 'endpoints',
+  endpointDefaults: { members: ENDPOINT_SETTINGS },
+  connectionLimitResponse: { oneOf: ['503', 'close'] },
+  onAcceptPaused: 'code',
+  onAcceptResumed: 'code',
   limits: 'limits',
   shutdown: { members: { preStopDelay: 'duration', drainWindow: 'duration', timeout: 'duration' } },
   http1: {
@@ -64,7 +80,9 @@ export const ENDPOINT_OPTIONS = {
   path: 'text',
   mode: 'octal',
   owner: { members: { uid: 'plain', gid: 'plain' } },
-  protocols: { oneOf: ['http1', 'http2', 'http1AndHttp2'] },
+  fd: 'plain',
+  systemd: 'plain',
+  ...ENDPOINT_SETTINGS,
 } as const satisfies Readonly<Record<KeyOfEach<EndpointOptions>, OptionKind>>;
 
 /** The names of the options of a server. */

@@ -59,6 +59,14 @@ export class ConnectionInfo {
     return this.current().localPort;
   }
 
+  /**
+   * The ends of the socket itself, where {@link remoteAddress} may be what a proxy told or what middleware
+   * assigned; `undefined` where the server does not know.
+   */
+  get socket(): HttpConnectionFeature['socket'] {
+    return this.current().socket;
+  }
+
   /** @internal */
   _dispose(): void {
     this.features = DISPOSED_FEATURES;

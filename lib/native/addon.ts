@@ -26,10 +26,13 @@ export interface LaneOptions {
   readonly allowRawQueryCharacters?: boolean;
   readonly allowBareLineFeed?: boolean;
   readonly allowHostHeaderOverride?: boolean;
+  /** Whether connections over maxConcurrentConnections are closed rather than answered 503. */
+  readonly closeOverLimit?: boolean;
 }
 
-/** An endpoint as the core takes it: exactly one of url, host and path. */
+/** An endpoint as the core takes it: exactly one of url, host, path and fd. */
 export interface LaneEndpoint {
+  readonly fd?: number;
   readonly url?: string;
   readonly host?: string;
   readonly port?: number;
@@ -40,7 +43,38 @@ export interface LaneEndpoint {
   readonly unixGid?: number;
   readonly reusePort?: boolean;
   readonly ipv6Only?: boolean;
+  readonly noDelay?: boolean;
+  /** Networks with blanks between them: peers that may send a PROXY header. */
+  readonly proxies?: string;
+  readonly requiresProxy?: boolean;
+  /** Networks with blanks between them: clients that may come in, and that may not. */
+  readonly allow?: string;
+  readonly deny?: string;
+  /** CONNECTION events; the second: connections wait for decideConnection; the third: bytes too. */
+  readonly watched?: boolean;
+  readonly asks?: boolean;
+  readonly bytes?: boolean;
 }
+
+/** What the core knows of a watched connection; see native/binding/watched.h. */
+export type LaneConnection = readonly [
+  number: number,
+  endpoint: number,
+  isOpen: number,
+  reason: number,
+  duration: number,
+  bytesReceived: number,
+  bytesSent: number,
+  requests: number,
+  remoteAddress: string,
+  remotePort: number,
+  localAddress: string,
+  localPort: number,
+  socketRemoteAddress: string,
+  socketRemotePort: number,
+  socketLocalAddress: string,
+  socketLocalPort: number,
+];
 
 /** What the core calls. None of them may throw. */
 export interface LaneHandlers {
@@ -64,6 +98,9 @@ export interface LaneMetrics {
   readonly bytesReceived: number;
   readonly bytesSent: number;
   readonly batches: number;
+  readonly rejectedConnections: number;
+  readonly refusedConnections: number;
+  readonly acceptPauses: number;
   readonly pinnedBuffers: number;
   /** By the number of the reason; see Addon.refusals. */
   readonly refusals: Float64Array;
@@ -126,7 +163,20 @@ export interface Lane {
   listen(endpoint: LaneEndpoint): void;
   urls(): string[];
   /** [remote address, remote port, local address, local port]; null once the client is gone. */
-  addresses(slot: number, generation: number): [string, number, string, number] | null;
+  addresses(
+    slot: number,
+    generation: number,
+    /** Those of the socket, not what a PROXY header told. */
+    ofSocket: boolean,
+  ): [string, number, string, number] | null;
+  /** What is known of a watched connection, now or at its end; null where the handle is unknown. */
+  connection(handle: number): LaneConnection | null;
+  /** A watched connection that is gone needs no more be kept. */
+  forgetConnection(handle: number): void;
+  /** Lets a connection in that waits for that, or closes it. */
+  decideConnection(handle: number, admit: boolean): void;
+  /** The bytes of the next BYTES event. */
+  nextBytes(): ArrayBuffer | null;
   stopListening(): void;
   /** Ends connections with their next answer, idle ones after so many milliseconds. */
   stop(window: number): void;

@@ -1,6 +1,13 @@
 /** One server of the core, seen from JavaScript: its memory, its commands, and its events in batches. */
 import { Buffer } from 'node:buffer';
-import type { Lane, LaneEndpoint, LaneLimits, LaneMetrics, LaneOptions } from './addon.js';
+import type {
+  Lane,
+  LaneConnection,
+  LaneEndpoint,
+  LaneLimits,
+  LaneMetrics,
+  LaneOptions,
+} from './addon.js';
 import { getAddon } from './addon.js';
 import { CommandWriter } from './command-writer.js';
 import { Control, Event, EventFlag, Slab as SlabLayout } from './generated/shared-layout.js';
@@ -34,6 +41,12 @@ export interface RequestHandler {
   onDrained(): void;
 }
 
+/** What the layer above does for connections that it watches. May not throw. */
+export interface ConnectionHandler {
+  /** @param news - A ConnectionNews. @param a - What the kind of news says it is. */
+  onConnection(news: number, handle: number, a: number): void;
+}
+
 /** The slots of a slab, by their places in it. */
 function makeSlots(host: SlotHost, slab: Slab, size: number): Slot[] {
   const slots: Slot[] = [];
@@ -64,6 +77,7 @@ export class NativeServer implements SlotHost {
   constructor(
     readonly options: LaneOptions,
     private readonly handler: RequestHandler,
+    private readonly connections: ConnectionHandler | undefined = undefined,
   ) {
     const lane = getAddon().create(options, {
       onBatch: (first, count) => {
@@ -104,8 +118,30 @@ export class NativeServer implements SlotHost {
     return this.lane.urls();
   }
 
-  addresses(slot: Slot, generation: number): [string, number, string, number] | null {
-    return this.lane.addresses(slot.number, generation);
+  addresses(
+    slot: Slot,
+    generation: number,
+    ofSocket: boolean,
+  ): [string, number, string, number] | null {
+    return this.lane.addresses(slot.number, generation, ofSocket);
+  }
+
+  /** What is known of a watched connection; null where there is none of that handle, or no server. */
+  connection(handle: number): LaneConnection | null {
+    return this.closed ? null : this.lane.connection(handle);
+  }
+
+  forgetConnection(handle: number): void {
+    if (!this.closed) this.lane.forgetConnection(handle);
+  }
+
+  decideConnection(handle: number, admit: boolean): void {
+    if (!this.closed) this.lane.decideConnection(handle, admit);
+  }
+
+  /** The bytes of the next BYTES event. */
+  nextBytes(): ArrayBuffer | null {
+    return this.closed ? null : this.lane.nextBytes();
   }
 
   addFile(descriptor: number): number {
@@ -155,11 +191,14 @@ export class NativeServer implements SlotHost {
     this.control[Control.REFUSALS] = this.handler.onBatch();
     // A handler may close the server: nobody waits for what comes after it.
     for (let at = first * Event.WORDS; at < end && !this.closed; at += Event.WORDS) {
+      const kind = events[at];
       const number = events[at + 1];
-      if (events[at] === Event.REQUEST) {
+      if ((kind & 0xff) === Event.CONNECTION) {
+        this.connections?.onConnection(kind >> 8, number, events[at + 2]);
+      } else if (kind === Event.REQUEST) {
         this.handler.onRequest(this.slabs[number >> SlabLayout.SHIFT][number & PLACES]);
       } else {
-        this.handleOther(events[at], number, events[at + 2], events[at + 3]);
+        this.handleOther(kind, number, events[at + 2], events[at + 3]);
       }
     }
   }

@@ -24,7 +24,11 @@ export interface SlotHost {
   readonly stopping: boolean;
   readonly limits: LaneLimits;
   /** [remote address, remote port, local address, local port]; null once the client is gone. */
-  addresses(slot: Slot, generation: number): [string, number, string, number] | null;
+  addresses(
+    slot: Slot,
+    generation: number,
+    ofSocket: boolean,
+  ): [string, number, string, number] | null;
   /** Duplicates a descriptor for a FILE command, which must follow at once; its number there. */
   addFile(descriptor: number): number;
 }

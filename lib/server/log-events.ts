@@ -55,6 +55,18 @@ export const LogEvents = {
     level: 'debug',
     message: 'The head of a request did not come in time',
   },
+  acceptPaused: {
+    id: 1007,
+    name: 'AcceptPaused',
+    level: 'error',
+    message: 'No connection can be accepted for now',
+  },
+  acceptResumed: {
+    id: 1008,
+    name: 'AcceptResumed',
+    level: 'info',
+    message: 'Connections are accepted again',
+  },
 } as const satisfies Record<string, LogEvent>;
 
 /**

@@ -21,6 +21,10 @@ export function metricsText(server: MetricsSource): string {
   const out = new Text();
   out.add('connections', 'gauge', 'Open connections.', metrics.connections);
   out.add('connections_total', 'counter', 'Accepted connections.', metrics.totalConnections);
+  const { rejectedConnections, refusedConnections, acceptPauses } = metrics;
+  out.add('rejected_connections_total', 'counter', 'Over the limit.', rejectedConnections);
+  out.add('refused_connections_total', 'counter', 'Kept out.', refusedConnections);
+  out.add('accept_pauses_total', 'counter', 'Times without descriptors.', acceptPauses);
   out.add('active_requests', 'gauge', 'Requests not yet answered.', metrics.activeRequests);
   out.add('requests_total', 'counter', 'Requests given to the application.', metrics.requests);
   out.addEach('responses_total', 'Answers begun, by status.', 'status', metrics.statuses);

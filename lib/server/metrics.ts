@@ -19,6 +19,12 @@ export interface ServerMetrics {
   readonly connections: number;
   /** Connections accepted so far. */
   readonly totalConnections: number;
+  /** Connections over `limits.maxConcurrentConnections`. Source: kestrel.rejected_connections. */
+  readonly rejectedConnections: number;
+  /** Connections that an endpoint's lists, its `proxyProtocol` or a filter kept out. */
+  readonly refusedConnections: number;
+  /** Times that nothing could be accepted for want of descriptors or memory. */
+  readonly acceptPauses: number;
   /** Of the open connections, those that are upgraded. Source: Kestrel's kestrel.upgraded_connections. */
   readonly upgradedConnections: number;
   /** Requests given to the application so far. */
@@ -101,6 +107,9 @@ export function noMetrics(): ServerMetrics {
   return {
     connections: 0,
     totalConnections: 0,
+    rejectedConnections: 0,
+    refusedConnections: 0,
+    acceptPauses: 0,
     upgradedConnections: 0,
     requests: 0,
     activeRequests: 0,

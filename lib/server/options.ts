@@ -3,43 +3,19 @@
  * are Kestrel's where it has them.
  */
 
+import type { EndpointOptions, EndpointSettings } from './endpoints.js';
 import type { Logger } from './log-events.js';
 
-/** Where to listen: a URL, an address and a port, or a Unix socket. */
-export type EndpointOptions = UrlEndpoint | TcpEndpoint | UnixEndpoint;
-
-/** What every endpoint may say. */
-export interface EndpointSettings {
-  /** The protocols to speak. Default `'http1AndHttp2'`; without TLS that means HTTP/1.1. */
-  protocols?: 'http1' | 'http2' | 'http1AndHttp2';
-}
-
-/** An endpoint by URL. */
-export interface UrlEndpoint extends EndpointSettings {
-  /**
-   * `http://host:port` (port 80 where none is given), or `http://unix:/absolute/path`. The host is an
-   * address, `localhost` (both loopbacks), or anything else, such as `*`, for every address.
-   */
-  url: string;
-}
-
-/** An endpoint by address and port. */
-export interface TcpEndpoint extends EndpointSettings {
-  /** An IP address, `localhost` (both loopbacks), or `*` for every address. Default `localhost`. */
-  host?: string;
-  /** 0 to 65535; 0 lets the system choose. */
-  port: number;
-}
-
-/** A Unix socket. */
-export interface UnixEndpoint extends EndpointSettings {
-  /** The absolute path of the socket. A file that a dead server left there is removed. */
-  path: string;
-  /** The socket file's mode, such as `0o660`. Default: what the umask leaves. */
-  mode?: number;
-  /** The socket file's owner. Default: the process's. */
-  owner?: { uid: number; gid: number };
-}
+export type {
+  DescriptorEndpoint,
+  EndpointOptions,
+  EndpointSettings,
+  ProxyProtocolOptions,
+  SystemdEndpoint,
+  TcpEndpoint,
+  UnixEndpoint,
+  UrlEndpoint,
+} from './endpoints.js';
 
 /** A least data rate. Source: Kestrel's MinDataRate. */
 export interface MinDataRate {
@@ -104,6 +80,13 @@ export interface ServerLimits {
    * with WH_ERR_TOO_MANY_UPGRADED. 0 allows none. Default null: no limit.
    */
   maxConcurrentUpgradedConnections?: number | null;
+  /**
+   * Open connections; one more is answered 503, or closed: see `connectionLimitResponse`. 1 or more.
+   * Default `null`. Source: Kestrel, which closes them without an answer.
+   */
+  maxConcurrentConnections?: number | null;
+  /** What `Retry-After` of that 503 says (seconds, 0 to 86,400). Default 5. */
+  connectionLimitRetryAfter?: number;
 }
 
 /** Why a request was refused, and how it is answered. */
@@ -177,8 +160,28 @@ export interface ShutdownOptions {
 export interface ServerOptions {
   /** Where to listen. Default `http://localhost:5000`. */
   endpoints?: EndpointOptions[];
+  /**
+   * Settings of every endpoint that does not say otherwise, of those kinds that have them. URLs get them
+   * too. Source: Kestrel's ConfigureEndpointDefaults.
+   */
+  endpointDefaults?: EndpointSettings;
   /** Limits of size, number and time. */
   limits?: ServerLimits;
+  /**
+   * What happens to connections over `limits.maxConcurrentConnections`: `'503'` (the default) answers
+   * 503 with `Retry-After` and closes, `'close'` closes at once, as Kestrel does. The 503 goes to at most
+   * 128 of them at a time; one more is closed.
+   */
+  connectionLimitResponse?: '503' | 'close';
+  /**
+   * Hears that no connection can be accepted, because the process or the system has no descriptors or no
+   * memory left; the cause has the system's code, such as `EMFILE`. Called once until one is accepted
+   * again. The server tries again every 100 ms. It is logged besides; where there is no `logger` either, it
+   * is written to console.error.
+   */
+  onAcceptPaused?: (error: Error) => void;
+  /** Hears that connections are accepted again, and after how long (ms). Otherwise as above. */
+  onAcceptResumed?: (pausedFor: number) => void;
   /**
    * What answers to refused requests say beside their status: nothing (`'empty'`, the default: all of it
    * may be noise to an attacker), a line of text, a problem document (RFC 9457), or what a hook makes.

@@ -7,12 +7,15 @@ import { getAddon, type LaneOptions } from '../native/addon.js';
 import { NativeServer } from '../native/native-server.js';
 import type { ServerMetrics } from './metrics.js';
 import { noMetrics, toServerMetrics } from './metrics.js';
-import type { EndpointOptions, ServerOptions } from './options.js';
+import type { ServerOptions } from './options.js';
 import type { HttpApplication, Server } from './server.js';
 import type { StoppingHook } from './stopping-hooks.js';
 import { StoppingHooks } from './stopping-hooks.js';
+import { ConnectionHub } from './windhover/connection-hub.js';
 import { GracefulStop, type Stoppable } from './windhover/graceful-stop.js';
-import { toLaneEndpoint, toLaneOptions } from './windhover/native-options.js';
+import { checkEndpoint, type CheckedEndpoint } from './windhover/lane-endpoints.js';
+import { listenOnAll } from './windhover/listen.js';
+import { toLaneOptions } from './windhover/native-options.js';
 import { Observer } from './windhover/observer.js';
 import { RequestRunner } from './windhover/request-runner.js';
 import type { Shutdown } from './windhover/shutdown-options.js';
@@ -23,12 +26,13 @@ export type { ServerMetrics } from './metrics.js';
 /** Where a server listens that was not told. Source: Kestrel. */
 const DEFAULT_URL = 'http://localhost:5000';
 
-
 /** An HTTP server on windhover's native core. Source of names and behaviour: Kestrel. */
 export class WindhoverServer implements Server {
   readonly features: FeatureCollection = new FeatureCollection();
   private readonly options: LaneOptions;
-  private readonly endpoints: readonly EndpointOptions[];
+  private readonly serverOptions: ServerOptions;
+  private readonly endpoints: readonly CheckedEndpoint[];
+  private hub: ConnectionHub | undefined;
   private readonly observer: Observer;
   private native: NativeServer | undefined;
   private readonly shutdown: Shutdown;
@@ -49,10 +53,11 @@ export class WindhoverServer implements Server {
     getAddon().checkOptions(this.options);
     this.shutdown = toShutdown(options.shutdown);
     setMaxListeners(0, this.stopSignal.signal); // every stream may listen
-    this.endpoints = [...(options.endpoints ?? [])];
-    this.endpoints.forEach((endpoint, i) => {
-      toLaneEndpoint(endpoint, `endpoints[${String(i)}]`);
-    });
+    this.serverOptions = { ...options };
+    const { endpoints = [], endpointDefaults } = options;
+    this.endpoints = endpoints.map((endpoint, i) =>
+      checkEndpoint(endpoint, `endpoints[${String(i)}]`, endpointDefaults),
+    );
     this.observer = new Observer(this, options.logger);
     this.features.set(ServerAddressesFeature, { addresses: [] });
   }
@@ -80,20 +85,18 @@ export class WindhoverServer implements Server {
     const limit =
       typeof requestTimeout === 'number' && requestTimeout !== Infinity ? requestTimeout : 0;
     const runner = new RequestRunner(application, this.observer, limit);
-    const native = new NativeServer(this.options, runner);
+    const hub = new ConnectionHub(this.serverOptions, this.observer);
+    const native = new NativeServer(this.options, runner, hub);
+    hub.attach(native);
     const feature = this.features.get(ServerAddressesFeature);
-    const asked = this.endpoints.length > 0 ? [] : (feature?.addresses ?? []);
-    const endpoints: EndpointOptions[] = [...this.endpoints, ...asked.map((url) => ({ url }))];
-    if (endpoints.length === 0) endpoints.push({ url: DEFAULT_URL });
     try {
-      endpoints.forEach((endpoint, i) => {
-        native.listen(toLaneEndpoint(endpoint, `endpoints[${String(i)}]`));
-      });
+      listenOnAll(native, hub, this.chooseEndpoints(feature?.addresses ?? []));
     } catch (error) {
       native.close();
       throw error;
     }
     this.native = native;
+    this.hub = hub;
     this.runner = runner;
     if (!this.isReferenced) native.keepAlive(false);
     feature?.addresses.splice(0, feature.addresses.length, ...native.urls());
@@ -173,6 +176,16 @@ export class WindhoverServer implements Server {
     return this;
   }
 
+  /** The endpoints, or else the addresses that were asked for, or else the default. */
+  private chooseEndpoints(addresses: readonly string[]): readonly CheckedEndpoint[] {
+    if (this.endpoints.length > 0) return this.endpoints;
+    const urls = addresses.length > 0 ? addresses : [DEFAULT_URL];
+    const { endpointDefaults } = this.serverOptions;
+    return urls.map((url, i) =>
+      checkEndpoint({ url }, `addresses[${String(i)}]`, endpointDefaults),
+    );
+  }
+
   private beginStop(hasLimit: boolean): Promise<void> {
     const { native, runner } = this;
     if (native === undefined || runner === undefined) return Promise.resolve();
@@ -210,6 +223,7 @@ export class WindhoverServer implements Server {
     left: () => { connections: number; requests: number },
   ): Promise<void> {
     await drained;
+    this.hub?.closeAll();
     this.lastMetrics = this.metrics();
     native.close();
     this.native = undefined;

@@ -7,46 +7,15 @@
 #include <cstring>
 #include <new>
 
+#include "binding/call.h"
 #include "binding/lane.h"
 #include "binding/metrics.h"
 #include "binding/origins.h"
 #include "binding/refusals.h"
 #include "binding/values.h"
+#include "binding/watched.h"
 
 namespace {
-
-constexpr size_t kMostArguments = 3;
-
-// One call from JavaScript: the lane that the function belongs to, and the arguments.
-struct Call {
-  napi_env env;
-  Lane *lane;
-  size_t count = kMostArguments;
-  napi_value arguments[kMostArguments];
-  bool valid;
-
-  Call(napi_env e, napi_callback_info info) : env(e) {
-    void *data = nullptr;
-    valid = napi_get_cb_info(e, info, &count, arguments, nullptr, &data) == napi_ok;
-    lane = static_cast<Lane *>(data);
-  }
-  // Whether the server is still there; throws if not.
-  bool Open() {
-    if (valid && lane->server != nullptr) return true;
-    Throw(env, WH_ERR_CLOSED, "the server is closed");
-    return false;
-  }
-  uint32_t Unsigned(size_t i) const {
-    uint32_t value = 0;
-    if (i < count) napi_get_value_uint32(env, arguments[i], &value);
-    return value;
-  }
-  bool Boolean(size_t i) const {
-    bool value = false;
-    if (i < count) napi_get_value_bool(env, arguments[i], &value);
-    return value;
-  }
-};
 
 // intern(slab, offset, length): see Interned::Find.
 napi_value Intern(napi_env env, napi_callback_info info) {
@@ -111,26 +80,30 @@ napi_value AddFile(napi_env env, napi_callback_info info) {
 bool ParseEndpoint(napi_env env, napi_value options, wh_endpoint *endpoint, char *message,
                    size_t size, int *error) {
   std::string url, host, path;
-  bool has_url, has_host, has_path, https = false, reuse_port = false, ipv6_only = false;
-  int64_t port = 0, backlog = WH_BACKLOG_DEFAULT, mode = -1, uid = -1, gid = -1;
+  bool has_url, has_host, has_path, reuse_port = false, ipv6_only = false, no_delay = true;
+  int64_t fd = -1, port = 0, backlog = WH_BACKLOG_DEFAULT, mode = -1, uid = -1, gid = -1;
   if (!ReadString(env, options, "url", &url, &has_url) ||
       !ReadString(env, options, "host", &host, &has_host) ||
       !ReadString(env, options, "path", &path, &has_path) ||
+      !ReadInteger(env, options, "fd", 0, INT32_MAX, &fd) ||
       !ReadInteger(env, options, "port", 0, 65535, &port) ||
       !ReadInteger(env, options, "backlog", 1, 65535, &backlog) ||
       !ReadInteger(env, options, "unixMode", 0, 0777, &mode) ||
       !ReadInteger(env, options, "unixUid", 0, UINT32_MAX, &uid) ||
       !ReadInteger(env, options, "unixGid", 0, UINT32_MAX, &gid) ||
       !ReadBoolean(env, options, "reusePort", &reuse_port) ||
-      !ReadBoolean(env, options, "ipv6Only", &ipv6_only)) {
+      !ReadBoolean(env, options, "ipv6Only", &ipv6_only) ||
+      !ReadBoolean(env, options, "noDelay", &no_delay)) {
     return false;
   }
-  (void)https;
-  if (has_url + has_host + has_path != 1) {
-    return ThrowOption(env, false, "an endpoint needs exactly one of 'url', 'host' and 'path'");
+  if (has_url + has_host + has_path + (fd >= 0) != 1) {
+    return ThrowOption(env, false,
+                       "an endpoint needs exactly one of 'url', 'host', 'path' and 'fd'");
   }
   if (has_url)
     *error = wh_endpoint_parse_url(url.data(), url.size(), endpoint, message, size);
+  else if (fd >= 0)
+    *error = wh_endpoint_from_descriptor(static_cast<int>(fd), endpoint, message, size);
   else if (has_path)
     *error = wh_endpoint_from_path(path.data(), path.size(), endpoint, message, size);
   else {
@@ -143,6 +116,7 @@ bool ParseEndpoint(napi_env env, napi_value options, wh_endpoint *endpoint, char
   endpoint->unix_gid = gid;
   endpoint->reuse_port = reuse_port;
   endpoint->ipv6_only = ipv6_only;
+  endpoint->no_delay = no_delay;
   return true;
 }
 
@@ -152,6 +126,7 @@ napi_value Listen(napi_env env, napi_callback_info info) {
   if (!call.Open()) return nullptr;
   char message[WH_MESSAGE_SIZE] = "";
   wh_endpoint endpoint;
+  wh_gate gate = {};
   int error = WH_OK;
   wh_endpoint_init(&endpoint);
   if (call.count < 1 ||
@@ -160,12 +135,19 @@ napi_value Listen(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   if (error == WH_OK && endpoint.https) {
+    char url[WH_ENDPOINT_DESCRIPTION_SIZE];
+    wh_endpoint_describe(&endpoint, url, sizeof url);
     error = WH_ERR_INVALID_ARGUMENT;
-    snprintf(message, sizeof message, "https endpoints are not supported in this version");
+    snprintf(message, sizeof message,
+             "cannot listen on %s: https endpoints are not supported in this version", url);
   }
+  bool is_gated = false;
+  if (error == WH_OK && !ReadGate(env, call.arguments[0], &gate, &is_gated)) return nullptr;
   if (error == WH_OK) {
-    error = wh_server_listen(call.lane->server, &endpoint, message, sizeof message);
+    error = wh_server_listen_gated(call.lane->server, &endpoint, is_gated ? &gate : nullptr,
+                                   message, sizeof message);
   }
+  if (error != WH_OK) wh_gate_free(&gate);
   if (error != WH_OK) Throw(env, error, message[0] != 0 ? message : wh_error_name(error));
   return nullptr;
 }
@@ -187,30 +169,20 @@ napi_value Urls(napi_env env, napi_callback_info info) {
   }
 }
 
-// addresses(slot, generation): [remote address, remote port, local address, local port], or null.
+// addresses(slot, generation, ofSocket): [remote address, remote port, local address, local port], or
+// null. ofSocket: not what a PROXY header told.
 napi_value Addresses(napi_env env, napi_callback_info info) {
   Call call(env, info);
   if (!call.valid) return nullptr;
   wh_address ends[2];
   napi_value result;
+  const auto ask = call.Boolean(2) ? wh_server_exchange_transport : wh_server_exchange_addresses;
   if (call.lane->server == nullptr ||
-      wh_server_exchange_addresses(call.lane->server, call.Unsigned(0), call.Unsigned(1), &ends[0],
-                                   &ends[1]) != WH_OK) {
+      ask(call.lane->server, call.Unsigned(0), call.Unsigned(1), &ends[0], &ends[1]) != WH_OK) {
     return napi_get_null(env, &result) == napi_ok ? result : nullptr;
   }
   if (napi_create_array_with_length(env, 4, &result) != napi_ok) return nullptr;
-  for (uint32_t i = 0; i < 2; i++) {
-    char text[WH_ADDRESS_TEXT_SIZE];
-    wh_address_format(&ends[i], text, sizeof text);
-    napi_value address, port;
-    if (napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &address) != napi_ok ||
-        napi_create_uint32(env, ends[i].port, &port) != napi_ok ||
-        napi_set_element(env, result, i * 2, address) != napi_ok ||
-        napi_set_element(env, result, i * 2 + 1, port) != napi_ok) {
-      return nullptr;
-    }
-  }
-  return result;
+  return SetEnds(env, result, 0, ends[0], ends[1]) ? result : nullptr;
 }
 
 napi_value Metrics(napi_env env, napi_callback_info info) {
@@ -319,6 +291,10 @@ napi_value Create(napi_env env, napi_callback_info info) {
       {"addresses", Addresses}, {"stop", Stop},     {"stopListening", StopListening},
       {"abort", Abort},         {"close", Close},   {"keepAlive", KeepAlive},
       {"metrics", Metrics},
+      {"connection", WatchedConnection},
+      {"forgetConnection", ForgetConnection},
+      {"decideConnection", DecideConnection},
+      {"nextBytes", NextBytes},
   };
   bool made = lane->Open(arguments[0], arguments[1], result);
   for (const auto &entry : functions) {

@@ -52,6 +52,9 @@ napi_value ToMetrics(napi_env env, const wh_metrics &metrics, size_t pinned) {
   if (napi_create_object(env, &object) != napi_ok ||
       !Set(env, object, "connections", metrics.connections) ||
       !Set(env, object, "totalConnections", metrics.total_connections) ||
+      !Set(env, object, "rejectedConnections", metrics.rejected_connections) ||
+      !Set(env, object, "refusedConnections", metrics.refused_connections) ||
+      !Set(env, object, "acceptPauses", metrics.accept_pauses) ||
       !Set(env, object, "upgradedConnections", metrics.upgraded_connections) ||
       !Set(env, object, "requests", metrics.requests) ||
       !Set(env, object, "activeRequests", metrics.active_requests) ||

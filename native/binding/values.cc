@@ -171,6 +171,9 @@ bool ReadLimits(napi_env env, napi_value object, wh_limits *out) {
   bool server_header = true;
   if (!ReadBoolean(env, object, "addServerHeader", &server_header)) return false;
   out->add_server_header = server_header;
+  bool close_over_limit = false;
+  if (!ReadBoolean(env, object, "closeOverLimit", &close_over_limit)) return false;
+  out->close_over_limit = close_over_limit;
   return ReadRelaxed(env, object, out);
 }
 

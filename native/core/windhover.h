@@ -24,6 +24,7 @@
 #include "generated/shared_layout.h"
 #include "http/refusal.h"
 #include "net/address.h"
+#include "server/gate.h"
 #include "server/limits.h"
 #include "server/metrics.h"
 
@@ -77,6 +78,12 @@ int wh_server_set_refusal(wh_server *server, unsigned reason, const char *head, 
 /* Listens on an endpoint; see net/listen.h. On failure the message says what went wrong. */
 int wh_server_listen(wh_server *server, const wh_endpoint *endpoint, char *message,
                      size_t message_size);
+/*
+ * The same with a gate before the endpoint (NULL = none), whose lists become the server's where this
+ * succeeds and stay the caller's where not.
+ */
+int wh_server_listen_gated(wh_server *server, const wh_endpoint *endpoint, const wh_gate *gate,
+                           char *message, size_t message_size);
 /* The URL of bound address number `index`, from 0; 0 when there is none. */
 size_t wh_server_url(const wh_server *server, size_t index, char *out, size_t size);
 
@@ -116,6 +123,30 @@ void wh_server_abort(wh_server *server);
 /* The ends of the connection of an exchange. WH_ERR_CLOSED where it is over or its client gone. */
 int wh_server_exchange_addresses(wh_server *server, uint32_t slot, uint32_t generation,
                                  wh_address *peer, wh_address *local);
+
+/*
+ * The ends of the socket itself, where a PROXY header told others. The same errors.
+ */
+int wh_server_exchange_transport(wh_server *server, uint32_t slot, uint32_t generation,
+                                 wh_address *peer, wh_address *local);
+
+/*
+ * Watched connections (wh_gate.watched): CONNECTION events name them by a handle, which is theirs
+ * until wh_server_forget_connection. An unknown handle is WH_ERR_CLOSED, or nothing happens.
+ *
+ * What is known of one, now or at its end.
+ */
+int wh_server_connection(const wh_server *server, uint32_t handle, wh_connection_facts *out);
+/* Frees what is kept of a connection that is gone. Before that, the connection is watched no more. */
+void wh_server_forget_connection(wh_server *server, uint32_t handle);
+/* The application's word on a connection that waits for it (wh_gate.asks): admits or closes it. */
+void wh_server_decide(wh_server *server, uint32_t handle, int admit);
+/*
+ * The next bytes that came or went on connections of a gate with `bytes`, in the order of the BYTES
+ * events; NULL where there are none. Free them with wh_bytes_free.
+ */
+wh_bytes *wh_server_next_bytes(wh_server *server);
+void wh_bytes_free(wh_bytes *bytes);
 
 /* Copies what is counted (server/metrics.h): at any time, also from within dispatch. */
 void wh_server_metrics(const wh_server *server, wh_metrics *out);

@@ -194,8 +194,11 @@ static int fault_nanosleep(const struct timespec *time, struct timespec *rest) {
 #define lchown(path, user, group) fault_lchown(path, user, group)
 #define nanosleep(time, rest) fault_nanosleep(time, rest)
 
-#include "net/listen.c"      /* NOLINT(bugprone-suspicious-include): see above */
-#include "net/listen_unix.c" /* NOLINT(bugprone-suspicious-include) */
+#include "net/listen.c"           /* NOLINT(bugprone-suspicious-include): see above */
+#include "net/listen_attempt.c"   /* NOLINT(bugprone-suspicious-include) */
+#include "net/listen_inherited.c" /* NOLINT(bugprone-suspicious-include) */
+#include "net/listen_tcp.c"       /* NOLINT(bugprone-suspicious-include) */
+#include "net/listen_unix.c"      /* NOLINT(bugprone-suspicious-include) */
 
 #undef socket
 #undef setsockopt

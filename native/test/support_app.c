@@ -188,6 +188,10 @@ static void take_request(app *a, uint32_t slot) {
 static void take_event(app *a, const uint32_t *event) {
   uint32_t slot = event[1];
   uint32_t kind = event[0] & 0xFF;
+  if (kind == WH_EVENT_CONNECTION) {
+    if (a->on_news != NULL) a->on_news(a, event[0] >> 8, slot, event[2]);
+    return;
+  }
   if (kind == WH_EVENT_REFUSED && a->on_refused != NULL) {
     a->on_refused(a, event);
     return;
@@ -311,11 +315,15 @@ app *app_new(const app_options *options, const wh_limits *limits) {
   return a;
 }
 
-int app_listen(app *a, const char *url) {
+int app_listen(app *a, const char *url) { return app_listen_gated(a, url, NULL); }
+
+int app_listen_gated(app *a, const char *url, const wh_gate *gate) {
   wh_endpoint endpoint;
   char message[WH_MESSAGE_SIZE] = "", bound[WH_ENDPOINT_TEXT_SIZE];
   int error = wh_endpoint_parse_url(url, strlen(url), &endpoint, message, sizeof message);
-  if (error == WH_OK) error = wh_server_listen(a->server, &endpoint, message, sizeof message);
+  if (error == WH_OK) {
+    error = wh_server_listen_gated(a->server, &endpoint, gate, message, sizeof message);
+  }
   if (error != WH_OK) return error;
   assert_true(wh_server_url(a->server, 0, bound, sizeof bound) > 0);
   const char *colon = strrchr(bound, ':');

@@ -81,6 +81,8 @@ struct app {
   app_handler on_body;        /* after each BODY, BODY_END, ABORTED, ROOM event */
   void (*on_batch)(app *app); /* after each batch */
   void (*on_refused)(app *app, const uint32_t *event); /* NULL: the event must not come */
+  /* CONNECTION events: WH_CONNECTION_NEWS_... */
+  void (*on_news)(app *app, unsigned news, uint32_t handle, uint32_t a);
   app_request **requests;
   size_t request_count, request_room;
   app_request **by_slot; /* open requests */
@@ -121,6 +123,8 @@ void app_destroy(app *app);
 void app_discard(app *app);
 /* NULL or the error. Without port the test listens itself. */
 int app_listen(app *app, const char *url);
+/* The same with a gate before it (NULL = none), whose lists become the server's. */
+int app_listen_gated(app *app, const char *url, const wh_gate *gate);
 
 /* --- requests --- */
 

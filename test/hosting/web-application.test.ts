@@ -60,6 +60,8 @@ test('a function that makes the server gets all the options, with the URLs as en
   t.deepEqual(given, [
     {
       endpoints: [{ url: 'http://127.0.0.1:0' }],
+      endpointDefaults: {},
+      connectionLimitResponse: '503',
       limits: { maxRequestBodySize: 10_000_000 },
       http1: { allowBareLineFeed: true },
       addServerHeader: false,

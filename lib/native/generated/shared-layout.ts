@@ -144,6 +144,8 @@ export const Event = {
   REFUSED: 8,
   /** a file of FILE is sent, or will not be: a = FileResult */
   FILE_DONE: 9,
+  /** of a connection or of accepting: flags = ConnectionNews, slot = its handle */
+  CONNECTION: 10,
   /** uint32 per event */
   WORDS: 4,
 } as const;
@@ -174,6 +176,38 @@ export const RefusalRecord = {
   SIZE: 20,
   /** the greatest INPUT_LENGTH */
   INPUT_MOST: 128,
+} as const;
+
+/** ConnectionNews: what a CONNECTION event tells; only of endpoints whose connections are watched */
+export const ConnectionNews = {
+  /** a connection is there; a = 1: it waits for the application's word */
+  OPENED: 1,
+  /** it is gone: see wh_server_connection */
+  CLOSED: 2,
+  /** bytes came or went: see wh_server_next_bytes */
+  BYTES: 3,
+  /** none can be accepted now: a = errno */
+  ACCEPT_PAUSED: 4,
+  /** the first one after that was accepted: a = milliseconds between */
+  ACCEPT_RESUMED: 5,
+} as const;
+
+/** CloseReason: why a connection ended */
+export const CloseReason = {
+  /** after an answer that ends it, or a refusal */
+  SERVER_CLOSED: 0,
+  /** the client ended it */
+  CLIENT_CLOSED: 1,
+  /** it broke */
+  CONNECTION_RESET: 2,
+  KEEP_ALIVE_TIMEOUT: 3,
+  REQUEST_HEADERS_TIMEOUT: 4,
+  ABORTED_BY_APP: 5,
+  SERVER_STOPPED: 6,
+  /** the application said no */
+  REJECTED: 7,
+  MIN_REQUEST_BODY_DATA_RATE: 8,
+  MIN_RESPONSE_DATA_RATE: 9,
 } as const;
 
 /**

@@ -3,6 +3,7 @@ import type {
   HttpConnectionFeature,
   HttpRequestIdentifierFeature,
 } from '../../features/http-features.js';
+import type { ConnectionEnds } from '../connections.js';
 import type { LiveExchange } from './live-exchange.js';
 
 /** What lives in this process has a prefix of its own, so that names in a log of many do not meet. */
@@ -69,21 +70,28 @@ export class ConnectionFeatures implements HttpConnectionFeature, HttpRequestIde
     this.replace(3, value);
   }
 
+  get socket(): ConnectionEnds {
+    const [remoteAddress, remotePort, localAddress, localPort] = this.ask(true) ?? NOWHERE;
+    return { remoteAddress, remotePort, localAddress, localPort };
+  }
+
   /** Asked of the system once, and not before somebody wants to know. */
   private known(): Ends {
-    if (this.ends !== undefined) return this.ends;
+    return (this.ends ??= this.ask(false)) ?? NOWHERE;
+  }
+
+  private ask(ofSocket: boolean): Ends | undefined {
     this.exchange.ensureLive();
     const { slot, generation } = this.exchange;
-    const told = slot.host.addresses(slot, generation);
-    if (told === null) return NOWHERE;
+    const told = slot.host.addresses(slot, generation, ofSocket);
+    if (told === null) return undefined;
     const [remote, remotePort, local, localPort] = told;
-    this.ends = [
+    return [
       remote === '' ? undefined : remote,
       remotePort,
       local === '' ? undefined : local,
       localPort,
     ];
-    return this.ends;
   }
 
   private replace(i: number, value: string | number | undefined): void {

@@ -43,7 +43,7 @@ export class UpgradeLink implements SocketLink, RunningExchange {
 
   ends(): SocketEnds {
     if (this.gone || this.closed) return [undefined, undefined, undefined, undefined];
-    const told = this.slot.host.addresses(this.slot, this.generation);
+    const told = this.slot.host.addresses(this.slot, this.generation, false);
     if (told === null) return [undefined, undefined, undefined, undefined];
     const [remote, remotePort, local, localPort] = told;
     return remote === '' || local === ''

@@ -75,6 +75,7 @@
 #define WH_EVENT_ENDED 7 /* the answer is out and the exchange over, for those who asked */
 #define WH_EVENT_REFUSED 8 /* a request was refused: slot = reason, a = offset of its record in the arena, b = length */
 #define WH_EVENT_FILE_DONE 9 /* a file of FILE is sent, or will not be: a = FileResult */
+#define WH_EVENT_CONNECTION 10 /* of a connection or of accepting: flags = ConnectionNews, slot = its handle */
 #define WH_EVENT_WORDS 4 /* uint32 per event */
 
 /* flags of events */
@@ -90,6 +91,25 @@
 #define WH_REFUSAL_RECORD_DISPATCHED 16 /* uint8, 1: the application has the request already */
 #define WH_REFUSAL_RECORD_SIZE 20 /* bytes before the address */
 #define WH_REFUSAL_RECORD_INPUT_MOST 128 /* the greatest INPUT_LENGTH */
+
+/* ConnectionNews: what a CONNECTION event tells; only of endpoints whose connections are watched */
+#define WH_CONNECTION_NEWS_OPENED 1 /* a connection is there; a = 1: it waits for the application's word */
+#define WH_CONNECTION_NEWS_CLOSED 2 /* it is gone: see wh_server_connection */
+#define WH_CONNECTION_NEWS_BYTES 3 /* bytes came or went: see wh_server_next_bytes */
+#define WH_CONNECTION_NEWS_ACCEPT_PAUSED 4 /* none can be accepted now: a = errno */
+#define WH_CONNECTION_NEWS_ACCEPT_RESUMED 5 /* the first one after that was accepted: a = milliseconds between */
+
+/* CloseReason: why a connection ended */
+#define WH_CLOSE_REASON_SERVER_CLOSED 0 /* after an answer that ends it, or a refusal */
+#define WH_CLOSE_REASON_CLIENT_CLOSED 1 /* the client ended it */
+#define WH_CLOSE_REASON_CONNECTION_RESET 2 /* it broke */
+#define WH_CLOSE_REASON_KEEP_ALIVE_TIMEOUT 3
+#define WH_CLOSE_REASON_REQUEST_HEADERS_TIMEOUT 4
+#define WH_CLOSE_REASON_ABORTED_BY_APP 5
+#define WH_CLOSE_REASON_SERVER_STOPPED 6
+#define WH_CLOSE_REASON_REJECTED 7 /* the application said no */
+#define WH_CLOSE_REASON_MIN_REQUEST_BODY_DATA_RATE 8
+#define WH_CLOSE_REASON_MIN_RESPONSE_DATA_RATE 9
 
 /* commands: six uint32 each, then the bytes, padded to four */
 /* w0 = kind | flags << 8 (24 bits) ; w1 = slot ; w2 = generation ; w3 = status << 20 | length of the header block */

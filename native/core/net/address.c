@@ -86,6 +86,29 @@ int wh_address_peer(wh_socket socket, wh_address *out) {
   return address_by(getpeername, socket, out);
 }
 
+void wh_address_from_bytes(wh_address *out, int family, const uint8_t *bytes, uint16_t port) {
+  if (family == WH_ADDRESS_IPV4)
+    set_ipv4(out, bytes, port);
+  else
+    set_ipv6(out, bytes, port);
+}
+
+int wh_address_parse(const char *text, size_t length, wh_address *out) {
+  char copy[WH_ADDRESS_TEXT_SIZE];
+  uint8_t bytes[16];
+  if (length >= sizeof copy || memchr(text, '\0', length)) return WH_ERR_ADDRESS_INVALID;
+  memcpy(copy, text, length);
+  copy[length] = '\0';
+  if (inet_pton(AF_INET, copy, bytes) == 1) {
+    set_ipv4(out, bytes, 0);
+  } else if (inet_pton(AF_INET6, copy, bytes) == 1) {
+    set_ipv6(out, bytes, 0);
+  } else {
+    return WH_ERR_ADDRESS_INVALID;
+  }
+  return WH_OK;
+}
+
 static char *put_decimal(char *at, unsigned value) {
   if (value >= 100) *at++ = (char)('0' + value / 100);
   if (value >= 10) *at++ = (char)('0' + value / 10 % 10);
@@ -508,8 +531,21 @@ int wh_endpoint_from_path(const char *path, size_t length, wh_endpoint *out, cha
   return finish(read_path(&in, path, length, out), out);
 }
 
+int wh_endpoint_from_descriptor(int fd, wh_endpoint *out, char *message, size_t message_size) {
+  char text[16];
+  int length = snprintf(text, sizeof text, "%d", fd);
+  reader in = {text, length > 0 ? (size_t)length : 0, message, message_size};
+  wh_endpoint_init(out);
+  if (fd < 0) return finish(refuse(&in, "a descriptor is 0 or more"), out);
+  out->kind = WH_ENDPOINT_INHERITED;
+  out->fd = fd;
+  return WH_OK;
+}
+
 void wh_endpoint_init(wh_endpoint *out) {
   memset(out, 0, sizeof *out);
+  out->fd = -1;
+  out->no_delay = 1;
   out->backlog = WH_BACKLOG_DEFAULT;
   out->unix_mode = -1;
   out->unix_uid = -1;
@@ -520,7 +556,9 @@ size_t wh_endpoint_format(const wh_endpoint *endpoint, char *out, size_t size) {
   const char *scheme = endpoint->https ? "https" : "http";
   char text[WH_ENDPOINT_TEXT_SIZE];
   int length;
-  if (endpoint->kind == WH_ENDPOINT_UNIX) {
+  if (endpoint->kind == WH_ENDPOINT_INHERITED) {
+    length = snprintf(text, sizeof text, "descriptor %d", endpoint->fd);
+  } else if (endpoint->kind == WH_ENDPOINT_UNIX) {
     length = snprintf(text, sizeof text, "%s://unix:%s", scheme, endpoint->path);
   } else if (endpoint->kind == WH_ENDPOINT_IP) {
     char ip[WH_ADDRESS_TEXT_SIZE];

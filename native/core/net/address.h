@@ -50,6 +50,16 @@ int wh_address_local(wh_socket socket, wh_address *out);
 int wh_address_peer(wh_socket socket, wh_address *out);
 
 /*
+ * Reads an IP address as inet_pton does: four numbers without leading zeros, or an IPv6 address
+ * without brackets and zone. IPv4-mapped becomes IPv4. 0 or WH_ERR_ADDRESS_INVALID; *out is then as
+ * it was. The port is 0.
+ */
+int wh_address_parse(const char *text, size_t length, wh_address *out);
+
+/* An address of that family from its 4 or 16 bytes; IPv4-mapped becomes IPv4. */
+void wh_address_from_bytes(wh_address *out, int family, const uint8_t *bytes, uint16_t port);
+
+/*
  * The IP address as text, without port and brackets, as RFC 5952 section 4 says (and section 5 for
  * IPv4-mapped). Returns the length of the whole text; what does not fit is cut, as snprintf does.
  * Empty (0) for a Unix socket and for none.
@@ -60,7 +70,8 @@ enum {
   WH_ENDPOINT_IP = 1,        /* an IP literal, in `address`; [::] takes IPv4 too unless ipv6_only */
   WH_ENDPOINT_LOCALHOST = 2, /* 127.0.0.1 and [::1], the same port */
   WH_ENDPOINT_ANY = 3,       /* every address: dual-stack [::], or 0.0.0.0 where IPv6 is missing */
-  WH_ENDPOINT_UNIX = 4       /* a Unix socket at `path` */
+  WH_ENDPOINT_UNIX = 4,      /* a Unix socket at `path` */
+  WH_ENDPOINT_INHERITED = 5  /* a descriptor that listens already, `fd` */
 };
 
 /* Kestrel's SocketTransportOptions.Backlog. */
@@ -75,6 +86,7 @@ typedef struct wh_endpoint {
   char host[256];     /* as written, without brackets and zone; empty for a Unix socket */
   char zone[16];      /* of a link-local IPv6 address (fe80::1%eth0): interface name or number */
   char path[108];     /* absolute; empty unless WH_ENDPOINT_UNIX */
+  int fd;             /* of WH_ENDPOINT_INHERITED; else -1 */
 
   /* Options, with the defaults that wh_endpoint_init sets. */
   int backlog;      /* 512; connections that wait for accept, 1 or more */
@@ -83,6 +95,7 @@ typedef struct wh_endpoint {
   int64_t unix_gid; /* -1 = leave */
   int reuse_port;   /* 0; 1 = SO_REUSEPORT: several listeners share one port */
   int ipv6_only;    /* 0; 1 = [::] and ANY take IPv6 alone */
+  int no_delay;     /* 1; TCP_NODELAY on accepted connections */
 } wh_endpoint;
 
 /* No endpoint, all options at their defaults. */
@@ -117,9 +130,12 @@ int wh_endpoint_parse_host(const char *host, size_t length, long port, wh_endpoi
 int wh_endpoint_from_path(const char *path, size_t length, wh_endpoint *out, char *message,
                           size_t message_size);
 
+/* The same for a descriptor that another process opened and made to listen; 0 or more. */
+int wh_endpoint_from_descriptor(int fd, wh_endpoint *out, char *message, size_t message_size);
+
 /*
- * The endpoint as a URL, as it was asked for (http://localhost:0). Returns the length of the whole
- * text; what does not fit is cut.
+ * The endpoint as a URL, as it was asked for (http://localhost:0); a descriptor as "descriptor 3".
+ * Returns the length of the whole text; what does not fit is cut.
  */
 size_t wh_endpoint_format(const wh_endpoint *endpoint, char *out, size_t size);
 

@@ -248,6 +248,7 @@ static int send_file(wh_connection *connection, size_t *turn) {
     }
     *turn -= (size_t)sent;
     connection->outbox->bytes_sent += (uint64_t)sent;
+    if (connection->tapped) connection->outbox->tap(connection, 1, NULL, (size_t)sent);
     connection->sent += (uint64_t)sent;
     connection->queued -= (uint64_t)sent;
     segment->offset += (uint64_t)sent;
@@ -287,12 +288,18 @@ static void send_queue(wh_connection *connection) {
     }
     connection->outbox->bytes_sent += (uint64_t)sent;
     connection->sent += (uint64_t)sent;
+    if (connection->tapped) connection->outbox->tap(connection, 1, parts, (size_t)sent);
     advance_queue(connection, (size_t)sent);
     if ((size_t)sent < total) {
       connection->waiting = 1; /* the system is full: on_room goes on */
       break;
     }
   }
+}
+
+static void tap_bytes(wh_connection *connection, int sent, uint8_t *data, size_t length) {
+  struct iovec part = {.iov_base = data, .iov_len = length};
+  if (length > 0) connection->outbox->tap(connection, sent, &part, length);
 }
 
 /* Moves what is composed for the owner into its queue. */
@@ -326,6 +333,7 @@ void wh_connection_flush(wh_connection *connection) {
         return;
       }
       outbox->bytes_sent += (uint64_t)sent;
+      if (connection->tapped) tap_bytes(connection, 1, outbox->buffer, (size_t)sent);
       size_t rest = length - (size_t)sent;
       if (rest > 0) {
         if (queue_bytes(connection, outbox->buffer + sent, rest) != WH_OK) {
@@ -432,6 +440,7 @@ void wh_connection_append_pinned(wh_connection *connection, uint32_t id, size_t 
       return;
     }
     outbox->bytes_sent += (uint64_t)sent;
+    if (connection->tapped) outbox->tap(connection, 1, parts, (size_t)sent);
     if ((size_t)sent < head) {
       if (queue_bytes(connection, outbox->buffer + sent, head - (size_t)sent) != WH_OK) {
         drop_segment(connection, segment);
@@ -525,6 +534,7 @@ static void stream_read(wh_stream *stream, uint8_t *data, size_t length) {
     }
   }
   connection->outbox->bytes_received += length;
+  if (connection->tapped) tap_bytes(connection, 0, data, length);
   if (connection->lingering || connection->finishing) return;
   connection->events->on_data(connection, data, length);
 }
@@ -546,6 +556,7 @@ static void stream_broken(wh_stream *stream, int error) {
       wh_stream_error(stream) == 0) {
     return;
   }
+  connection->broken = 1;
   wh_connection_close(connection, 0);
 }
 

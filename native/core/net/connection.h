@@ -25,6 +25,8 @@
 #include "io/io.h"
 #include "net/address.h"
 
+struct iovec;
+
 typedef struct wh_connection wh_connection;
 typedef struct wh_segment wh_segment;
 typedef struct wh_outbox wh_outbox;
@@ -79,6 +81,7 @@ struct wh_connection {
   wh_connection *owner_next;      /* the owner's list */
   wh_timer timer;                 /* the owner's */
   void *pace;                     /* the owner's */
+  void *rare;                     /* the owner's, for what few connections have */
   uint64_t number;                /* unique in the outbox */
   uint32_t requests;              /* the owner's count */
   wh_address peer;
@@ -100,6 +103,8 @@ struct wh_connection {
   uint8_t ending : 1;       /* end our side once everything is sent; go on reading */
   uint8_t ended : 1;        /* ... which has happened */
   uint8_t waiting : 1; /* the system is full, or others have their turn: room will be told of */
+  uint8_t broken : 1;  /* the system found it broken */
+  uint8_t tapped : 1;  /* the outbox's tap is told of every byte: set by the owner */
 };
 
 struct wh_outbox {
@@ -114,6 +119,11 @@ struct wh_outbox {
   uint64_t next_number;
   const wh_pinned_source *pinned;
   void *pinned_user;
+  /*
+   * Of connections that are tapped: the first `length` bytes of these parts came from the peer, or
+   * (sent) were taken by the system. They are valid for the call. NULL: bytes of a file, unseen.
+   */
+  void (*tap)(wh_connection *connection, int sent, const struct iovec *parts, size_t length);
   uint64_t bytes_sent, bytes_received;
   uint64_t queue_full, queue_low; /* the marks; see wh_outbox_set_high */
   uint8_t

@@ -20,8 +20,10 @@ typedef struct wh_listening {
   wh_address bound[2]; /* the addresses really bound, with the real port */
   int kind;            /* the endpoint's WH_ENDPOINT_... */
   char zone[16];       /* the endpoint's */
-  int unix_socket;     /* 1 if it has a file at unix_path */
-  char unix_path[108];
+  int inherited;       /* the socket is another process's too */
+  int unix_socket;     /* 1 if it is a Unix socket */
+  char unix_path
+      [108]; /* its file; or "@name" where it has none, as systems without files write it */
   uint64_t unix_device; /* which file that is, so that closing removes no other */
   uint64_t unix_inode;
 } wh_listening;
@@ -32,6 +34,9 @@ typedef struct wh_listening {
  * file system calls take, or about 100 ms while another process clears up the same stale Unix
  * socket.
  *
+ * Inherited: a copy of the descriptor, so that the caller's stays open and his, and closing is not
+ * done twice; it must be a stream socket of TCP or Unix kind that listens. Its socket file is not
+ * removed at the end, since the next process may use it.
  * TCP: SO_REUSEADDR, and TCP_NODELAY, which accepted sockets inherit (Linux, macOS, BSD).
  * localhost: both loopbacks with one port, also where the system chooses it (Kestrel refuses port 0
  * here); a machine that has only one of them gets that one; a port in use on either is an error.
@@ -44,6 +49,7 @@ typedef struct wh_listening {
  * WH_ERR_ADDRESS_NOT_AVAILABLE: the machine lacks the address or interface; the folder is missing.
  * WH_ERR_ACCESS_DENIED: a privileged port, a folder without permission, an owner we cannot give.
  * WH_ERR_ADDRESS_INVALID: a Unix path too long for this system, or an empty endpoint.
+ * WH_ERR_ADDRESS_INVALID too: a descriptor that is not open, no socket, or does not listen.
  * WH_ERR_INVALID_ARGUMENT: an option out of its range.
  * WH_ERR_NO_MEMORY, WH_ERR_SYSTEM: what they say.
  */

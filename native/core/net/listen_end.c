@@ -46,7 +46,8 @@ static void drop_syns(int fd) {
 }
 
 void wh_listening_refuse(wh_listening *listening) {
-  if (listening->count == 0) return;
+  /* An inherited socket is its owner's too: what we set on it would hold for everybody. */
+  if (listening->count == 0 || listening->inherited) return;
   if (listening->unix_socket) {
     /* Before we refuse: what refuses counts as stale, and the next server puts its own there. */
     wh_listen_remove_unix(listening);
@@ -101,7 +102,7 @@ static int shares_port(int fd) {
 }
 
 int wh_listening_arriving(const wh_listening *listening) {
-  if (listening->count == 0 || listening->unix_socket) return 0;
+  if (listening->count == 0 || listening->unix_socket || listening->inherited) return 0;
   if (shares_port(listening->fds[0])) return -1;
   int result = 0;
   for (size_t i = 0; i < listening->count && result == 0; i++) {
@@ -122,11 +123,12 @@ int wh_listening_arriving(const wh_listening *listening) {
 #else
 
 void wh_listening_refuse(wh_listening *listening) {
-  if (listening->count > 0 && listening->unix_socket) wh_listen_remove_unix(listening);
+  if (listening->count > 0 && listening->unix_socket && !listening->inherited)
+    wh_listen_remove_unix(listening);
 }
 
 int wh_listening_arriving(const wh_listening *listening) {
-  return listening->count == 0 || listening->unix_socket ? 0 : -1;
+  return listening->count == 0 || listening->unix_socket || listening->inherited ? 0 : -1;
 }
 
 #endif

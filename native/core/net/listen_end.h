@@ -19,6 +19,7 @@
  * TCP on Linux: SYNs are dropped, so those clients try again a second later and are refused by then
  *   (or find the server that took the port over); handshakes under way go on. Connections that the
  *   system holds back until their first bytes (wh_listening_defer) are let go.
+ * Inherited sockets: nothing, for whoever else has them goes on; the queue stays theirs too.
  * Elsewhere nothing: who comes between the last accept and the close is reset.
  */
 void wh_listening_refuse(wh_listening *listening);

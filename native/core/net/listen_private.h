@@ -1,5 +1,6 @@
 /*
- * What listen.c and listen_unix.c share. For nobody else.
+ * What listen.c calls, one file for each kind of endpoint, and what those share (listen_attempt.c).
+ * For nobody else.
  */
 #ifndef WH_NET_LISTEN_PRIVATE_H
 #define WH_NET_LISTEN_PRIVATE_H
@@ -26,6 +27,9 @@ __attribute__((format(printf, 3, 4)))
 #endif
 int wh_listen_fail(const wh_listen_attempt *at, int error, const char *reason, ...);
 
+/* setsockopt for a number. 0, or -1 and errno. */
+int wh_listen_set_option(int fd, int level, int option, int value);
+
 /* A non-blocking, close-on-exec stream socket, or -1 and errno. */
 int wh_listen_open_socket(int family);
 
@@ -33,7 +37,13 @@ int wh_listen_open_socket(int family);
 void wh_listen_close_fd(int fd);
 void wh_listen_close_all(wh_listening *listening);
 
-/* wh_listen for a Unix socket: 0 or a wh_error, and then nothing is left of it. */
+/* listen_tcp.c: wh_listen for an address. 0 or a wh_error, and then nothing is left of it. */
+int wh_listen_tcp(const wh_listen_attempt *at);
+
+/* listen_inherited.c: wh_listen for a descriptor that listens already. 0 or a wh_error. */
+int wh_listen_inherited(const wh_listen_attempt *at);
+
+/* listen_unix.c: wh_listen for a Unix socket. 0 or a wh_error, and then nothing is left of it. */
 int wh_listen_unix(const wh_listen_attempt *at);
 
 /* Removes the socket's file if it is still the one that wh_listen_unix made. */

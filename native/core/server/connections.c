@@ -28,9 +28,11 @@ static void on_timer(wh_timer *timer) {
   switch ((wh_http1_phase)connection->owner_phase) {
   case WH_HTTP1_IDLE:
     timeouts[WH_TIMEOUT_KEEP_ALIVE]++;
+    wh_visitor_note(connection, WH_CLOSE_REASON_KEEP_ALIVE_TIMEOUT);
     wh_server_end_idle(wh_server_of(connection), connection);
     break;
   case WH_HTTP1_HEAD:
+    wh_visitor_note(connection, WH_CLOSE_REASON_REQUEST_HEADERS_TIMEOUT);
     timeouts[WH_TIMEOUT_REQUEST_HEADERS]++;
     if (session != NULL) wh_http1_head_timeout(session);
     break;
@@ -85,7 +87,7 @@ static void set_phase(wh_server *server, wh_connection *connection, wh_http1_pha
 
 /* --- the list of those to look at --- */
 
-static void list(wh_connection *connection) {
+void wh_server_list(wh_connection *connection) {
   if (connection->owner_listed) return;
   wh_server *server = wh_server_of(connection);
   connection->owner_listed = 1;
@@ -95,6 +97,19 @@ static void list(wh_connection *connection) {
   else
     server->look_at = connection;
   server->look_last = connection;
+}
+
+void wh_server_unlist(wh_connection *connection) {
+  if (!connection->owner_listed) return;
+  wh_server *server = wh_server_of(connection);
+  wh_connection **link = &server->look_at, *before = NULL;
+  while (*link != NULL && *link != connection) {
+    before = *link;
+    link = &before->owner_next;
+  }
+  if (*link == NULL) return;
+  *link = connection->owner_next;
+  if (server->look_last == connection) server->look_last = before;
 }
 
 /* After bytes came or an answer went: what does the connection do now? */
@@ -134,9 +149,12 @@ void wh_server_look(wh_server *server) {
         if (scratch != NULL)
           wh_http1_resume(session, scratch);
         else
-          list(connection); /* when the batch has been handled and the arena is free again */
+          wh_server_list(
+              connection); /* when the batch has been handled and the arena is free again */
       }
       if (!connection->owner_listed) update(server, connection);
+    } else if (connection->rare != NULL && !connection->closed) {
+      wh_visitor_look(connection);
     }
     server->resumed += server->service.requests - before;
     connection = next;
@@ -178,7 +196,7 @@ static void on_blocked(wh_connection *connection, int blocked) {
 static void on_room(wh_connection *connection) {
   if (connection->session == NULL) return;
   wh_http1_room(connection->session);
-  list(connection); /* more of its requests may be read now */
+  wh_server_list(connection); /* more of its requests may be read now */
 }
 
 static void on_file(wh_connection *connection, uint64_t token, int result) {
@@ -227,16 +245,8 @@ static void on_closed(wh_connection *connection) {
   wh_http1 *session = connection->session;
   connection->session = NULL;
   if (session != NULL) wh_http1_close(session);
-  if (!connection->owner_listed) return;
-  wh_server *server = wh_server_of(connection);
-  wh_connection **link = &server->look_at, *before = NULL;
-  while (*link != NULL && *link != connection) {
-    before = *link;
-    link = &before->owner_next;
-  }
-  if (*link == NULL) return;
-  *link = connection->owner_next;
-  if (server->look_last == connection) server->look_last = before;
+  if (connection->rare != NULL) wh_visitor_closed(connection);
+  wh_server_unlist(connection);
 }
 
 static const wh_connection_events connection_events = {
@@ -248,12 +258,24 @@ static const wh_connection_events connection_events = {
     .on_closed = on_closed,
 };
 
-void wh_server_accepted(wh_listener *listener, int fd, const struct sockaddr *peer, size_t length) {
-  wh_server_endpoint *endpoint = (wh_server_endpoint *)listener->owner;
-  wh_server *server = endpoint->server;
-  wh_address address;
-  wh_address_from_sockaddr(&address, peer, (socklen_t)length);
-  wh_connection *connection = wh_connection_open(&server->outbox, fd, &address, &connection_events);
+/* Who connects and says nothing has no longer than a head may take. */
+static void start_silence(wh_server *server, wh_connection *connection) {
+  int64_t silence = server->limits.keep_alive_timeout < server->limits.request_headers_timeout
+                        ? server->limits.keep_alive_timeout
+                        : server->limits.request_headers_timeout;
+  start_timer(server, connection, wh_server_stop_limit(server, silence));
+}
+
+void wh_server_admit(wh_connection *connection) {
+  wh_server *server = wh_server_of(connection);
+  connection->events = &connection_events;
+  connection->timer.callback = on_timer;
+  connection->owner_phase = WH_HTTP1_IDLE;
+  start_silence(server, connection);
+}
+
+void wh_server_open(wh_server *server, int fd, const wh_address *peer) {
+  wh_connection *connection = wh_connection_open(&server->outbox, fd, peer, &connection_events);
   if (connection == NULL) return;
   server->total_connections++;
   if (server->churn.deferred && window_is_old(server)) {
@@ -262,11 +284,7 @@ void wh_server_accepted(wh_listener *listener, int fd, const struct sockaddr *pe
   }
   wh_timer_init(&connection->timer, on_timer);
   connection->owner_phase = WH_HTTP1_IDLE;
-  /* Who connects and says nothing has no longer than a head may take. */
-  int64_t silence = server->limits.keep_alive_timeout < server->limits.request_headers_timeout
-                        ? server->limits.keep_alive_timeout
-                        : server->limits.request_headers_timeout;
-  start_timer(server, connection, wh_server_stop_limit(server, silence));
+  start_silence(server, connection);
   if (server->listening_stopped) return; /* perhaps not called from the loop: nothing is read now */
   /*
    * Where a client connects for each request, its first bytes are often here already, and to read
@@ -308,7 +326,7 @@ static int transport_is_full(const void *connection) { return wh_connection_is_f
 static void transport_hold(void *connection, int on) {
   wh_connection *c = connection;
   c->hold = on != 0;
-  if (!on) list(c);
+  if (!on) wh_server_list(c);
 }
 static void transport_read(void *connection, int on) {
   wh_connection *c = connection;
@@ -325,7 +343,10 @@ static void transport_finish(void *connection, int linger) {
   set_phase(wh_server_of(c), c, WH_HTTP1_OVER);
 }
 static void transport_end(void *connection) { wh_connection_end(connection); }
-static void transport_close(void *connection, int reset) { wh_connection_close(connection, reset); }
+static void transport_close(void *connection, int reset) {
+  if (reset) wh_visitor_note(connection, WH_CLOSE_REASON_ABORTED_BY_APP);
+  wh_connection_close(connection, reset);
+}
 
 const wh_transport wh_server_transport = {
     .reserve = transport_reserve,

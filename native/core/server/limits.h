@@ -45,7 +45,12 @@
   /* Ours: nginx and h2o bound it too, by their buffers. */                                               \
   X(max_pipelined_requests, "maxPipelinedRequests", 64, 1, 1024, 0, "requests", "they wait")              \
   X(max_concurrent_upgraded_connections, "maxConcurrentUpgradedConnections", WH_UNLIMITED, 0,             \
-    WH_UNLIMITED, 1, "connections", "the upgrade fails")
+    WH_UNLIMITED, 1, "connections", "the upgrade fails")                                                  \
+  X(max_concurrent_connections, "maxConcurrentConnections", WH_UNLIMITED, 1, INT32_MAX, 1,                \
+    "connections", "503, or the connection ends")                                                         \
+  /* Ours: RFC 9110 section 10.2.3 leaves the number to the server. */                                    \
+  X(connection_limit_retry_after, "connectionLimitRetryAfter", 5, 0, 86400, 0, "seconds",                 \
+    "it is what the 503 says")
 
 typedef struct wh_limits {
 #define WH_LIMIT_MEMBER(member, name, initial, least, greatest, open, unit, effect) int64_t member;
@@ -54,6 +59,7 @@ typedef struct wh_limits {
   /* Not limits, but set with them: addServerHeader, and what http1 lets through (service.h). */
   uint8_t add_server_header;
   uint8_t allow_raw_query_characters, allow_bare_line_feed, allow_host_header_override;
+  uint8_t close_over_limit; /* connectionLimitResponse: 'close' rather than '503' */
 } wh_limits;
 
 /* A row of the table, for those who set limits by name. */

@@ -13,7 +13,10 @@ const char *const wh_timeout_names[WH_TIMEOUT_COUNT] = {
 void wh_server_metrics(const wh_server *server, wh_metrics *out) {
   memset(out, 0, sizeof *out);
   const wh_http_service *service = &server->service;
-  out->connections = server->outbox.count;
+  out->connections = server->outbox.count - server->admission.rejecting;
+  out->rejected_connections = server->admission.rejected;
+  out->refused_connections = server->admission.refused;
+  out->accept_pauses = server->admission.pauses;
   out->total_connections = server->total_connections;
   out->upgraded_connections = service->upgraded;
   out->requests = service->requests;

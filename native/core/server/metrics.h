@@ -33,6 +33,9 @@ extern const char *const wh_timeout_names[];
 /* Counters since the server was made, and what there is now. */
 typedef struct wh_metrics {
   uint64_t connections, total_connections;
+  uint64_t rejected_connections; /* over maxConcurrentConnections */
+  uint64_t refused_connections;  /* by a gate: its lists, its PROXY header, the application */
+  uint64_t accept_pauses; /* times that accepting stopped for want of descriptors or memory */
   uint64_t upgraded_connections; /* of the open ones, those that are tunnels now */
   uint64_t requests, active_requests, answers, refused;
   uint64_t bytes_received, bytes_sent, batches;

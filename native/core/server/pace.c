@@ -68,6 +68,7 @@ static void judge_request(wh_pace *pace, uint64_t now) {
   }
   m->end = 0;
   wh_server_of(connection)->timeouts[WH_TIMEOUT_REQUEST_RATE]++;
+  wh_visitor_note(connection, WH_CLOSE_REASON_MIN_REQUEST_BODY_DATA_RATE);
   if (connection->session != NULL) wh_http1_body_timeout(connection->session);
 }
 
@@ -84,6 +85,7 @@ static void judge_response(wh_pace *pace, uint64_t now) {
   }
   m->end = 0;
   wh_server_of(connection)->timeouts[WH_TIMEOUT_RESPONSE_RATE]++;
+  wh_visitor_note(connection, WH_CLOSE_REASON_MIN_RESPONSE_DATA_RATE);
   wh_connection_close(connection, 1);
 }
 

@@ -90,6 +90,7 @@ int wh_server_create(const wh_memory *memory, const wh_limits *limits, const wh_
     return error;
   }
   service->pool = server->pool;
+  wh_admission_init(server);
   wh_server_tick(server);
   *out = server;
   return WH_OK;
@@ -105,8 +106,10 @@ void wh_server_destroy(wh_server *server) {
   while (server->endpoints != NULL) {
     wh_server_endpoint *endpoint = server->endpoints;
     server->endpoints = endpoint->next;
+    wh_gate_free(&endpoint->gate);
     wh_free(endpoint);
   }
+  wh_admission_free(server);
   wh_http1_unprepare(&server->service);
   wh_server_free_refusals(server);
   wh_exchange_pool_destroy(server->pool);
@@ -120,6 +123,11 @@ void wh_server_destroy(wh_server *server) {
 
 int wh_server_listen(wh_server *server, const wh_endpoint *endpoint, char *message,
                      size_t message_size) {
+  return wh_server_listen_gated(server, endpoint, NULL, message, message_size);
+}
+
+int wh_server_listen_gated(wh_server *server, const wh_endpoint *endpoint, const wh_gate *gate,
+                           char *message, size_t message_size) {
   if (server->listening_stopped) return WH_ERR_STATE;
   wh_server_endpoint *entry = wh_zalloc(sizeof *entry);
   if (entry == NULL) return WH_ERR_NO_MEMORY;
@@ -131,6 +139,7 @@ int wh_server_listen(wh_server *server, const wh_endpoint *endpoint, char *messa
     wh_listener *listener = &entry->listeners[opened];
     listener->owner = entry;
     listener->on_accept = wh_server_accepted;
+    listener->on_refused = wh_server_accept_failed;
     error = wh_listener_open(listener, server->loop, entry->listening.fds[opened]);
     if (error == WH_OK) opened++;
   }
@@ -140,8 +149,12 @@ int wh_server_listen(wh_server *server, const wh_endpoint *endpoint, char *messa
     wh_free(entry);
     return error;
   }
+  if (gate != NULL) {
+    entry->is_gated = 1;
+    entry->gate = *gate;
+  }
   wh_server_endpoint **link = &server->endpoints;
-  while (*link != NULL) link = &(*link)->next;
+  for (; *link != NULL; link = &(*link)->next) entry->index++;
   *link = entry;
   return WH_OK;
 }
@@ -225,5 +238,16 @@ int wh_server_exchange_addresses(wh_server *server, uint32_t slot, uint32_t gene
   const wh_connection *connection = wh_http1_connection(exchange->owner);
   if (connection->closed) return WH_ERR_CLOSED;
   *peer = connection->peer;
+  if (wh_visitor_local(connection, local)) return WH_OK;
+  return wh_address_local(connection->stream.handle.fd, local);
+}
+
+int wh_server_exchange_transport(wh_server *server, uint32_t slot, uint32_t generation,
+                                 wh_address *peer, wh_address *local) {
+  const wh_exchange *exchange = wh_exchange_find(server->pool, slot, generation);
+  if (exchange == NULL || exchange->owner == NULL) return WH_ERR_CLOSED;
+  const wh_connection *connection = wh_http1_connection(exchange->owner);
+  if (connection->closed) return WH_ERR_CLOSED;
+  wh_visitor_peer(connection, peer);
   return wh_address_local(connection->stream.handle.fd, local);
 }

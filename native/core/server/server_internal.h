@@ -9,6 +9,7 @@
 #include "io/io.h"
 #include "net/connection.h"
 #include "net/listen.h"
+#include "server/admission.h"
 #include "windhover.h"
 
 /* Requests in one batch before it is dispatched: bounds the slots that a burst takes. */
@@ -29,6 +30,9 @@ struct wh_server_endpoint {
   wh_server *server;
   int https;
   unsigned clear_looks; /* see stop.c */
+  uint32_t index;       /* in the order of wh_server_listen */
+  int is_gated;
+  wh_gate gate;
 };
 
 /* How long connections have lived lately: see note_closed in connections.c. */
@@ -49,6 +53,7 @@ typedef struct wh_server_ending {
 
 struct wh_server {
   wh_churn churn;
+  wh_admission admission;
   wh_loop *loop;
   wh_outbox outbox;
   wh_http_service service;
@@ -106,7 +111,13 @@ static inline wh_server *wh_server_of(const wh_connection *connection) {
 
 /* connections.c: the life of connections under a server. */
 extern const wh_transport wh_server_transport;
-void wh_server_accepted(wh_listener *listener, int fd, const struct sockaddr *peer, size_t length);
+/* Serves a connection that was accepted and may come in; the descriptor is its from now on. */
+void wh_server_open(wh_server *server, int fd, const wh_address *peer);
+/* Lets a connection in that waited at a gate: from now on it speaks HTTP. */
+void wh_server_admit(wh_connection *connection);
+/* Has wh_server_look look at a connection; strikes it from those to look at. */
+void wh_server_list(wh_connection *connection);
+void wh_server_unlist(wh_connection *connection);
 /* Looks at the connections on the list: gives idle sessions back, lets waiting ones go on. */
 void wh_server_look(wh_server *server);
 

@@ -148,6 +148,10 @@ int64_t wh_server_linger_limit(const wh_server *server) {
 static void end_window_of(wh_server *server, wh_connection *connection) {
   wh_http1 *session = connection->session;
   if (connection->closed || connection->finishing) return;
+  if (wh_visitor_waits(connection)) {
+    wh_connection_close(connection, 0); /* nothing of it was read as HTTP */
+    return;
+  }
   if (session != NULL) {
     if (wh_http1_phase_of(session) == WH_HTTP1_HEAD)
       wh_http1_head_timeout(session);
