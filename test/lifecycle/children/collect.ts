@@ -20,7 +20,10 @@ interface Left {
 const references: WeakRef<object>[] = [];
 
 async function useOneServer(n: number): Promise<void> {
-  const server = new WindhoverServer({ endpoints: [{ host: '127.0.0.1', port: 0 }] });
+  const server = new WindhoverServer({
+    endpoints: [{ host: '127.0.0.1', port: 0 }],
+    shutdown: { drainWindow: 0 },
+  });
   let kept: HttpContext | undefined;
   await server.start(
     createApplication(async (context) => {
@@ -47,7 +50,9 @@ async function useOneServer(n: number): Promise<void> {
     await turn();
   }
   if (n % 4 === 3) client.destroy();
-  await server.stop(n % 4 === 1 || n % 4 === 2 ? AbortSignal.abort() : undefined);
+  const stopped = server.stop(n % 4 === 1 || n % 4 === 2 ? AbortSignal.abort() : undefined);
+  if (n % 4 === 0) client.halfClose(); // else the server waits for it
+  await stopped;
   // Somebody holds on to a context of a server that is gone.
   if (kept === undefined) throw new Error('no request has come');
   client.destroy();
