@@ -129,8 +129,9 @@ function bindLimits(node: Node): ServerLimits {
     const value = convert(limit, kind, `limits.${name}`);
     const isGroup = typeof kind === 'object' && typeof value === 'object' && value !== null;
     limits[name] = isGroup ? { ...memberDefaults(name), ...value } : value;
-    check({ limits: { [name]: limits[name] } }, limit);
   }
+  // All at once: some must not exceed others.
+  check({ limits }, node);
   return limits;
 }
 
@@ -225,11 +226,17 @@ function check(options: ServerOptions, node: Node, endpoint?: string): void {
   }
 }
 
-/** The setting that a message is about: of several, the one whose last name the option's ends with. */
+/** The setting that a message is about: the first that is, or is part of, an option that it names. */
 function blame(message: string, settings: readonly Setting[]): Setting | undefined {
-  const option = /option '([^']*)'/.exec(message)?.[1].toLowerCase() ?? '';
-  const lastName = ({ key }: Setting): string => key.toLowerCase().split(':').at(-1) ?? '';
-  return settings.find((setting) => option.endsWith(`.${lastName(setting)}`)) ?? settings[0];
+  for (const [, quoted] of message.matchAll(/option '([^']*)'/g)) {
+    const option = `.${quoted.toLowerCase()}`;
+    const named = settings.find(({ key }) => {
+      const path = `.${key.toLowerCase().replaceAll(':', '.')}`;
+      return option.endsWith(path) || path.startsWith(`.${option.split('.').at(-1) ?? ''}.`);
+    });
+    if (named !== undefined) return named;
+  }
+  return settings[0];
 }
 
 /** How a setting was made: its value as written, and where. */

@@ -342,6 +342,21 @@ static void a_bad_chunk_is_shown_and_the_request_known(void **state) {
   assert_non_null(strstr(last.input, "zz"));
 }
 
+/* Its limit is settled when it is first read, long after the head was parsed. */
+static void a_body_that_is_too_large_shows_its_request(void **state) {
+  app *a = *state;
+  want_refusals(a, 1);
+  client *c = client_open(a);
+  client_text(c, "POST /big HTTP/1.1\r\n" H "Content-Length: 99999999\r\n\r\nabc");
+  RUN_UNTIL_REQUESTS(a, 1);
+  app_quiet(a);
+  app_read(app_request_at(a, 0), 1);
+  RUN_UNTIL(a, last.count == 1);
+  assert_int_equal(last.reason, WH_REFUSED_BODY_TOO_LARGE);
+  assert_int_equal(last.dispatched, 1);
+  assert_string_equal(last.input, "POST /big HTTP/1.1");
+}
+
 /* A request before it in the same bytes, whose body stands in the arena: the record must not harm it. */
 static void a_refusal_leaves_bodies_of_its_batch_alone(void **state) {
   app *a = *state;
@@ -443,6 +458,7 @@ int main(void) {
       APP_TEST(what_was_at_fault_is_cut),
       APP_TEST(a_fault_that_comes_in_pieces_is_shown),
       APP_TEST(a_bad_chunk_is_shown_and_the_request_known),
+      APP_TEST(a_body_that_is_too_large_shows_its_request),
       APP_TEST(a_refusal_leaves_bodies_of_its_batch_alone),
       APP_TEST(a_late_head_is_shown_with_its_time),
       APP_TEST(refusals_are_told_to_who_wants_them),

@@ -44,7 +44,7 @@ function memberAt(object: unknown, name: string): unknown {
 
 /** What a limit may be set to, that is not its default; with all it needs beside. */
 function settingsOf(row: LaneLimit): { key: string; value: number; others: [string, number][] } {
-  const value = row.least + 1;
+  const value = (row.initial === Infinity ? row.least : row.initial) + 1;
   const [group, member] = row.name.split('.') as [string, string?];
   const others = getAddon()
     .limitTable()
@@ -200,6 +200,24 @@ test('everything can be said, in any case of letters', (t) => {
   const list = read(t, '{ "Server": { "Endpoints": ["http://localhost:1", { "port": 2 }] } }');
   t.deepEqual(list, { endpoints: [{ url: 'http://localhost:1' }, { port: 2 }] });
   t.deepEqual(read(t, '{ "Limits": 5, "Other": { "a": 1 } }'), {});
+});
+
+test('limits that depend on each other are checked together', (t) => {
+  const rows = getAddon().limitTable();
+  if (!rows.some(({ name }) => name === 'maxRequestBufferSize')) {
+    t.pass();
+    return;
+  }
+  const limits = {
+    maxRequestBufferSize: 4096,
+    maxRequestLineSize: 1024,
+    maxRequestHeadersTotalSize: 2048,
+  };
+  t.deepEqual(read(t, JSON.stringify({ Server: { Limits: limits } })).limits, limits);
+  const small =
+    '{ "Server": { "Limits": {\n"MaxRequestHeaderCount": 5,\n"MaxRequestBufferSize": 4096 } } }';
+  const error = t.throws(() => read(t, small), { code: CODE, instanceOf: RangeError });
+  t.regex(error.message, /set to 4096 by appsettings\.json:3$/);
 });
 
 test('a data rate may be said in part, or be turned off', (t) => {
