@@ -217,7 +217,7 @@ test('a thousand connections, one request each', async (t) => {
 
 test('an idle connection ends after keepAliveTimeout, without a word', async (t) => {
   const { connect } = await startServer(t, (context) => context.response.text('a'), {
-    limits: { keepAliveTimeout: 150 },
+    limits: { keepAliveTimeout: 600 },
   });
   const silent = await connect();
   const used = await connect();
@@ -232,17 +232,17 @@ test('keepAliveTimeout leaves a connection alone whose request still runs', asyn
   const { connect } = await startServer(
     t,
     async (context) => {
-      await new Promise((resolve) => setTimeout(resolve, 400));
+      await new Promise((resolve) => setTimeout(resolve, 1500));
       await context.response.text('late');
     },
-    { limits: { keepAliveTimeout: 100 } },
+    { limits: { keepAliveTimeout: 500 } },
   );
   t.is((await (await connect()).request(GET)).text, 'late');
 });
 
 test('a head that does not come to its end is answered 408', async (t) => {
   const { connect, metrics } = await startServer(t, (context) => context.response.text('a'), {
-    limits: { requestHeadersTimeout: 150 },
+    limits: { requestHeadersTimeout: 600 },
   });
   for (const bytes of ['G', 'GET / HTTP/1.1\r\nHost', `${GET}GET / HTTP/1.1\r\n`]) {
     const client = await connect();
