@@ -2,7 +2,7 @@
  * Every option of the server and of its endpoints, with how its value is read from text. Limits are not
  * here: the core has the table of them. That no option is missing, the compiler sees to.
  */
-import { getAddon } from '../native/addon.js';
+import { limitTable } from '../server/limit-table.js';
 import type { EndpointOptions, EndpointSettings, ServerOptions } from '../server/options.js';
 
 /** The section of configuration files that has the server's options. */
@@ -92,9 +92,7 @@ export function serverOptionNames(): string[] {
 
 /** What the members of a limit that is an object are where configuration has only some of them. */
 export function memberDefaults(limit: string): Record<string, number> {
-  const rows = getAddon()
-    .limitTable()
-    .filter(({ name }) => name.startsWith(`${limit}.`));
+  const rows = limitTable().filter(({ name }) => name.startsWith(`${limit}.`));
   return Object.fromEntries(rows.map(({ name, initial }) => [name.split('.')[1], initial]));
 }
 
@@ -104,7 +102,7 @@ let limits: Readonly<Record<string, OptionKind>> | undefined;
 export function limitKinds(): Readonly<Record<string, OptionKind>> {
   if (limits !== undefined) return limits;
   const kinds: Record<string, OptionKind> = {};
-  for (const { name, unit } of getAddon().limitTable()) {
+  for (const { name, unit } of limitTable()) {
     const kind = unit === 'ms' ? 'duration' : unit.startsWith('bytes') ? 'size' : 'plain';
     const [group, member] = name.split('.') as [string, string?];
     if (member === undefined) {
