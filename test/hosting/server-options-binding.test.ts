@@ -50,10 +50,6 @@ function settingsOf(row: LaneLimit): { key: string; value: number; others: [stri
     .limitTable()
     .filter(({ name }) => member !== undefined && name.startsWith(`${group}.`) && name !== row.name)
     .map(({ name, initial }): [string, number] => [name.replace('.', ':'), initial]);
-  // What has to fit into the request buffer.
-  if (row.name === 'maxRequestBufferSize') {
-    others.push(['maxRequestLineSize', value], ['maxRequestHeadersTotalSize', value]);
-  }
   return { key: row.name.replace('.', ':'), value, others };
 }
 

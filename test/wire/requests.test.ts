@@ -382,7 +382,6 @@ test('larger limits let larger heads through', async (t) => {
     {
       limits: {
         maxRequestLineSize: 200_000,
-        maxRequestBufferSize: 2_000_000,
         maxRequestHeadersTotalSize: 2_000_000,
         maxRequestBufferSize: 2_000_000,
         maxRequestHeaderCount: 10_000,
