@@ -286,10 +286,18 @@ napi_value Create(napi_env env, napi_callback_info info) {
     const char *name;
     napi_callback callback;
   } functions[] = {
-      {"intern", Intern},       {"commit", Commit}, {"pin", Pin},
-      {"addFile", AddFile},     {"listen", Listen}, {"urls", Urls},
-      {"addresses", Addresses}, {"stop", Stop},     {"stopListening", StopListening},
-      {"abort", Abort},         {"close", Close},   {"keepAlive", KeepAlive},
+      {"intern", Intern},
+      {"commit", Commit},
+      {"pin", Pin},
+      {"addFile", AddFile},
+      {"listen", Listen},
+      {"urls", Urls},
+      {"addresses", Addresses},
+      {"stop", Stop},
+      {"stopListening", StopListening},
+      {"abort", Abort},
+      {"close", Close},
+      {"keepAlive", KeepAlive},
       {"metrics", Metrics},
       {"connection", WatchedConnection},
       {"forgetConnection", ForgetConnection},

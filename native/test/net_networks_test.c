@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include <stdio.h>
+
 #include "net/networks.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -111,11 +113,11 @@ static void mistakes_are_refused_with_the_entry(void **state) {
       "::ffff:10.0.0.1/104",
   };
   for (size_t i = 0; i < COUNT(entries); i++) {
-    char list[100] = "127.0.0.1 ";
+    char list[100];
     wh_networks networks;
     const char *bad = NULL, *why = NULL;
     size_t bad_length = 0;
-    strcat(list, entries[i]);
+    snprintf(list, sizeof list, "127.0.0.1 %s", entries[i]);
     if (wh_networks_parse(list, strlen(list), &networks, &bad, &bad_length, &why) !=
         WH_ERR_ADDRESS_INVALID) {
       fail_msg("taken: %s", entries[i]);

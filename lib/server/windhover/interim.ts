@@ -43,7 +43,7 @@ export function composeInformational(headers: InformationalHeaders | undefined):
   if (Symbol.iterator in headers) {
     for (const line of headers) {
       if (!Array.isArray(line)) throw invalidArgument('A header', 'a name and a value', line);
-      map.append(line[0] as string, line[1] as string);
+      map.append(line[0], line[1]);
     }
   } else {
     for (const [name, value] of Object.entries(headers)) {

@@ -42,9 +42,9 @@ static int watch(wh_server *server, wh_visitor *visitor) {
   wh_admission *admission = &server->admission;
   if (admission->visitor_count == admission->visitor_room) {
     size_t old = admission->visitor_room, room = old == 0 ? 64 : old * 2;
-    wh_visitor **larger = wh_realloc(admission->visitors, room * sizeof *larger);
+    wh_visitor **larger = wh_realloc(admission->visitors, room * sizeof(wh_visitor *));
     if (larger == NULL) return WH_ERR_NO_MEMORY;
-    memset(larger + old, 0, (room - old) * sizeof *larger);
+    memset(larger + old, 0, (room - old) * sizeof(wh_visitor *));
     admission->visitors = larger;
     admission->visitor_room = room;
     admission->next_handle = old;
