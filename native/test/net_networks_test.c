@@ -3,14 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/error.h"
 #include "base/memory.h"
-#include <stdio.h>
-
 #include "net/networks.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
