@@ -23,9 +23,11 @@ const HEAD = 'Host: h\r\n';
 function flood(socket, piece) {
   let on = true;
   const go = () => {
-    while (on && socket.writable && socket.write(piece));
+    if (!on || !socket.writable) return;
+    // One at a time: a server that takes everything at once would keep us from ever reading.
+    if (socket.write(piece)) setImmediate(go);
+    else socket.once('drain', go);
   };
-  socket.on('drain', go);
   setImmediate(go);
   return () => {
     on = false;

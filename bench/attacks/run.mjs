@@ -1,11 +1,10 @@
 /**
  * Attacks a server and tells how each attack ended, what memory it took, and what a well-behaved client
- * felt of it. Arguments: --connections N (default 200), --only NAME, --json.
+ * felt of it. Arguments: --connections N (default 200), --only NAME, --together, --json.
  */
 
-import { fork } from 'node:child_process';
+import { fork, spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
-import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -15,6 +14,7 @@ const { values } = parseArgs({
   options: {
     connections: { type: 'string', default: '200' },
     only: { type: 'string' },
+    together: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -75,56 +75,88 @@ function attackOnce(attack, port) {
   });
 }
 
-// The attackers must not keep the well-behaved client from its processor.
-setPriority(10);
 const server = start('server.mjs', []);
-setPriority(server.pid ?? 0, 0);
 const { port } = await next(server);
 const prober = start('probe.mjs', [String(port)]);
-setPriority(prober.pid ?? 0, 0);
+// What the attackers take of the processors is not what the server does to its clients: so they only
+// get what is left over. Where there is no chrt they compete.
+spawnSync('chrt', ['--all-tasks', '--idle', '--pid', '0', String(process.pid)]);
 const megabytes = (/** @type {number} */ bytes) => Math.round(bytes / 1e6);
 
-const reports = [];
-try {
+/** @param {import('./attacks.mjs').Attack} attack @param {readonly string[]} ends */
+function countRight(attack, ends) {
+  // The slow reader's and the pipeliner's answers are partly read once they wake up.
+  const may = attack.ends[0] === 'closed' ? [...attack.ends, '200'] : attack.ends;
+  return ends.filter((end) => may.includes(end)).length;
+}
+
+/** Attacks with all connections at once. @param {import('./attacks.mjs').Attack} attack */
+function attackAll(attack) {
+  return Promise.all(Array.from({ length: connections }, () => attackOnce(attack, port)));
+}
+
+/** Does something, and tells the most memory that the server had meanwhile. @param {() => Promise<any>} work */
+async function watchMemory(work) {
+  const before = (await ask(server, 'look')).rss;
+  let most = before;
+  let open = true;
+  const watched = (async () => {
+    while (open) {
+      most = Math.max(most, (await ask(server, 'look')).rss);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  })();
+  const started = performance.now();
+  const result = await work();
+  const seconds = Number(((performance.now() - started) / 1000).toFixed(1));
+  open = false;
+  await watched;
+  return { result, seconds, 'memory MB': megabytes(before), 'most MB': megabytes(most) };
+}
+
+/** One after the other, and what a client felt of each. */
+async function attackInTurn() {
+  const reports = [];
   await ask(prober, { milliseconds: 1000 }); // warm
   for (const attack of attacks) {
     if (values.only !== undefined && attack.name !== values.only) continue;
     const quiet = await ask(prober, { milliseconds: 1500 });
-    const before = await ask(server, 'look');
-    let most = before.rss;
-    let open = true;
-    const watched = (async () => {
-      while (open) {
-        most = Math.max(most, (await ask(server, 'look')).rss);
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-    })();
-    const started = performance.now();
-    const probed = ask(prober, { milliseconds: 1500 });
-    const ends = await Promise.all(
-      Array.from({ length: connections }, () => attackOnce(attack, port)),
+    const { result, ...memory } = await watchMemory(() =>
+      Promise.all([attackAll(attack), ask(prober, { milliseconds: 1500 })]),
     );
-    const seconds = (performance.now() - started) / 1000;
-    const during = await probed;
-    open = false;
-    await watched;
-    // The slow reader's and the pipeliner's answers are partly read once they wake up.
-    const right = ends.filter(
-      (end) => attack.ends.includes(end) || (attack.ends[0] === 'closed' && end === '200'),
-    );
+    const [ends, during] = result;
     reports.push({
       attack: attack.name,
       limit: attack.limit,
       connections,
       ended: [...new Set(ends)].join(', '),
-      right: right.length,
-      seconds: Number(seconds.toFixed(1)),
-      'memory MB': megabytes(before.rss),
-      'most MB': megabytes(most),
+      right: countRight(attack, ends),
+      ...memory,
       'quiet p99 ms': Number(quiet.p99.toFixed(2)),
       'p99 ms': during.failed ?? Number(during.p99.toFixed(2)),
     });
   }
+  return reports;
+}
+
+/** All at the same time: how each ends. */
+async function attackTogether() {
+  const { result, ...memory } = await watchMemory(() =>
+    Promise.all(
+      attacks.map(async (attack) => {
+        const ends = await attackAll(attack);
+        const ended = [...new Set(ends)].join(', ');
+        return { attack: attack.name, connections, ended, right: countRight(attack, ends) };
+      }),
+    ),
+  );
+  return result.map((/** @type {object} */ report) => ({ ...report, ...memory }));
+}
+
+/** @type {{ attack: string, right: number }[]} */
+let reports = [];
+try {
+  reports = values.together ? await attackTogether() : await attackInTurn();
 } finally {
   server.disconnect();
   prober.disconnect();
