@@ -2,19 +2,9 @@
 
 #include <cmath>
 
+#include "binding/values.h"
+
 namespace {
-
-bool Set(napi_env env, napi_value object, const char *name, double number) {
-  napi_value value;
-  return napi_create_double(env, number, &value) == napi_ok &&
-         napi_set_named_property(env, object, name, value) == napi_ok;
-}
-
-bool Set(napi_env env, napi_value object, const char *name, const char *text) {
-  napi_value value;
-  return napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value) == napi_ok &&
-         napi_set_named_property(env, object, name, value) == napi_ok;
-}
 
 bool Set(napi_env env, napi_value object, const char *name, uint64_t number) {
   return Set(env, object, name, static_cast<double>(number));

@@ -4,29 +4,17 @@
 
 #include "binding/values.h"
 
-namespace {
-bool SetText(napi_env env, napi_value object, const char *name, const char *text) {
-  napi_value value;
-  return napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value) == napi_ok &&
-         napi_set_named_property(env, object, name, value) == napi_ok;
-}
-
-bool SetNumber(napi_env env, napi_value object, const char *name, uint32_t number) {
-  napi_value value;
-  return napi_create_uint32(env, number, &value) == napi_ok &&
-         napi_set_named_property(env, object, name, value) == napi_ok;
-}
-} // namespace
-
 napi_value ListRefusals(napi_env env, napi_callback_info) {
   napi_value list;
   if (napi_create_array(env, &list) != napi_ok) return nullptr;
   for (uint32_t i = 1; i < WH_REFUSAL_COUNT; i++) {
     const wh_refusal_row &row = wh_refusal_table[i];
     napi_value entry;
-    if (napi_create_object(env, &entry) != napi_ok || !SetNumber(env, entry, "number", i) ||
-        !SetText(env, entry, "reason", row.name) || !SetNumber(env, entry, "status", row.status) ||
-        !SetText(env, entry, "detail", row.text) ||
+    if (napi_create_object(env, &entry) != napi_ok ||
+        !Set(env, entry, "number", static_cast<double>(i)) ||
+        !Set(env, entry, "reason", row.name) ||
+        !Set(env, entry, "status", static_cast<double>(row.status)) ||
+        !Set(env, entry, "detail", row.text) ||
         napi_set_element(env, list, i - 1, entry) != napi_ok) {
       return nullptr;
     }

@@ -177,6 +177,18 @@ bool ReadLimits(napi_env env, napi_value object, wh_limits *out) {
   return ReadRelaxed(env, object, out);
 }
 
+bool Set(napi_env env, napi_value object, const char *name, double number) {
+  napi_value value;
+  return napi_create_double(env, number, &value) == napi_ok &&
+         napi_set_named_property(env, object, name, value) == napi_ok;
+}
+
+bool Set(napi_env env, napi_value object, const char *name, const char *text) {
+  napi_value value;
+  return napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value) == napi_ok &&
+         napi_set_named_property(env, object, name, value) == napi_ok;
+}
+
 bool SetLimits(napi_env env, napi_value result, const wh_limits &limits) {
   napi_value object;
   if (napi_create_object(env, &object) != napi_ok) return false;

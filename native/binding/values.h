@@ -27,6 +27,9 @@ bool ReadString(napi_env env, napi_value object, const char *name, std::string *
 bool ReadFunction(napi_env env, napi_value object, const char *name, napi_ref *out);
 // Every limit of the core's table that the object has; null means unlimited.
 bool ReadLimits(napi_env env, napi_value object, wh_limits *out);
+// Sets a property. False where it cannot.
+bool Set(napi_env env, napi_value object, const char *name, double number);
+bool Set(napi_env env, napi_value object, const char *name, const char *text);
 // Sets result.limits: the value of every limit by name, Infinity for none.
 bool SetLimits(napi_env env, napi_value result, const wh_limits &limits);
 // busyPoll: -1 = adaptive, 0 = never, else microseconds.

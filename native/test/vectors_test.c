@@ -430,9 +430,14 @@ static char *take_answer(size_t *at, int to_head) {
   }
   if (left == 0) return NULL;
   const uint8_t *end = memmem(out.data + *at, left, "\r\n\r\n", 4);
-  if (end == NULL) fail_case("not an answer: %s\n", (char *)out.data + *at);
+  if (end == NULL) {
+    fail_case("not an answer: %s\n", (char *)out.data + *at);
+    return NULL;
+  }
   size_t length = (size_t)(end - (out.data + *at)) + 4;
-  char *head = (char *)exact_copy(out.data + *at, length + 1);
+  char *head = malloc(length + 1);
+  assert_non_null(head);
+  memcpy(head, out.data + *at, length);
   head[length] = '\0';
   *at += length;
   const char *declared = strcasestr(head, "\r\nContent-Length: ");

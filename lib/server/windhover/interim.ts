@@ -2,6 +2,7 @@
 import { codedRangeError, codedTypeError, invalidArgument } from '../../http/errors.js';
 import type { InformationalHeaders } from '../../features/http-features.js';
 import { HeaderMap } from '../../http/header-map.js';
+import { requireSize } from './response-head.js';
 
 /** Fields about a body, or about the connection, that no interim answer has (RFC 9110 section 15.2). */
 const FORBIDDEN: ReadonlySet<string> = new Set([
@@ -58,9 +59,6 @@ export function composeInformational(headers: InformationalHeaders | undefined):
     );
   }
   const text = map.serialize();
-  if (text.length <= FIELDS_MAX) return text;
-  throw codedRangeError(
-    'WH_ERR_HEADERS_TOO_LARGE',
-    `The fields of an informational answer can have ${String(FIELDS_MAX)} bytes, not ${String(text.length)}`,
-  );
+  requireSize(text, FIELDS_MAX, 'The fields of an informational answer');
+  return text;
 }

@@ -44,6 +44,15 @@ export function contentTypeFlag(contentType: string | undefined): number {
   }
 }
 
+/** @throws RangeError WH_ERR_HEADERS_TOO_LARGE for lines that have no room in the memory shared with the core. */
+export function requireSize(lines: string, most: number, what: string): void {
+  if (lines.length <= most) return;
+  throw codedRangeError(
+    'WH_ERR_HEADERS_TOO_LARGE',
+    `${what} can have ${String(most)} bytes, not ${String(lines.length)}`,
+  );
+}
+
 /**
  * Looks at a status that came past HttpResponse, through its feature.
  *
@@ -116,12 +125,7 @@ export function composeHead(
     if (flag >= 0) flags |= flag;
     else text += `Content-Type: ${normalizeHeaderValue('Content-Type', contentType)}\r\n`;
   }
-  if (text.length > HEAD_MAX) {
-    throw codedRangeError(
-      'WH_ERR_HEADERS_TOO_LARGE',
-      `The header fields of an answer can have ${String(HEAD_MAX)} bytes, not ${String(text.length)}`,
-    );
-  }
+  requireSize(text, HEAD_MAX, 'The header fields of an answer');
   return { flags, text, contentLength };
 }
 

@@ -1,10 +1,10 @@
 /** The trailer fields of an answer on HTTP/1.1. */
-import { codedRangeError } from '../../http/errors.js';
 import type { HttpResponseTrailersFeature } from '../../features/http-features.js';
 import { TrailerMap } from '../../http/trailer-fields.js';
 import { HeaderId } from '../../native/generated/header-names.js';
 import { RequestFlag } from '../../native/generated/shared-layout.js';
 import type { Slot } from '../../native/slot.js';
+import { requireSize } from './response-head.js';
 
 /** The most that a trailer section can have (characters): it has to fit into memory shared with the core. */
 const SECTION_MAX = 65_536;
@@ -39,12 +39,7 @@ export class ResponseTrailers implements HttpResponseTrailersFeature {
    */
   compose(): string {
     const text = this.trailers.serialize();
-    if (text.length > SECTION_MAX) {
-      throw codedRangeError(
-        'WH_ERR_HEADERS_TOO_LARGE',
-        `The trailer fields of an answer can have ${String(SECTION_MAX)} bytes, not ${String(text.length)}`,
-      );
-    }
+    requireSize(text, SECTION_MAX, 'The trailer fields of an answer');
     return text;
   }
 }

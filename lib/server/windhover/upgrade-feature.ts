@@ -13,7 +13,7 @@ import {
 import { HeaderId } from '../../native/generated/header-names.js';
 import type { Slot } from '../../native/slot.js';
 import type { LiveExchange } from './live-exchange.js';
-import { HEAD_MAX } from './response-head.js';
+import { HEAD_MAX, requireSize } from './response-head.js';
 import { UpgradeLink } from './upgrade-link.js';
 
 /** What the feature needs of its exchange. */
@@ -153,12 +153,7 @@ function composeUpgradeHead(
     text += `${name}: ${value}\r\n`;
   }
   if (asked !== undefined && !hasUpgrade) text += `Upgrade: ${onlyProtocol(asked)}\r\n`;
-  if (text.length > HEAD_MAX) {
-    throw codedRangeError(
-      'WH_ERR_HEADERS_TOO_LARGE',
-      `The header fields of an answer can have ${String(HEAD_MAX)} bytes, not ${String(text.length)}`,
-    );
-  }
+  requireSize(text, HEAD_MAX, 'The header fields of an answer');
   return { flags, text };
 }
 
