@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import test from 'ava';
 import { startChild } from '../support/child.js';
+import { descriptorLimit, forAll } from '../support/many.js';
 import { isSanitized } from '../support/programs.js';
 import { RawClient } from '../support/raw-client.js';
 
@@ -20,21 +20,6 @@ const UPGRADE = [
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
   '\r\n',
 ].join('\r\n');
-
-/** The most descriptors that a process may have; Node itself raises its limit to this. */
-function descriptorLimit(): number {
-  const limit = execFileSync('sh', ['-c', 'ulimit -H -n'], { encoding: 'utf8' }).trim();
-  return limit === 'unlimited' ? Infinity : Number(limit);
-}
-
-/** Runs a function for every number below COUNT, some at a time. */
-async function forAll(visit: (n: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < COUNT) await visit(next++);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-}
 
 interface Report {
   readonly resident: number;
@@ -87,7 +72,7 @@ for (const kind of ['plain', 'ws'] as const) {
 
       const before = await tell('report');
       const start = performance.now();
-      await forAll(async (n) => {
+      await forAll(COUNT, AT_ONCE, async (n) => {
         clients[n] = await RawClient.connect(port);
         void clients[n].write(UPGRADE);
         const { status } = await clients[n].answer('HEAD');
@@ -97,7 +82,7 @@ for (const kind of ['plain', 'ws'] as const) {
       const middle = await tell('report');
       t.is(middle.upgradedConnections, COUNT);
       t.is(middle.requests, COUNT);
-      await forAll((n) => echo(n, 2));
+      await forAll(COUNT, AT_ONCE, (n) => echo(n, 2));
       const elapsed = performance.now() - start;
       const after = await tell('report');
       const each = (after.resident - before.resident) / COUNT;

@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import test from 'ava';
+import { descriptorLimit, forAll } from '../support/many.js';
 import { isSanitized } from '../support/programs.js';
 import { RawClient } from '../support/raw-client.js';
 import { startChild } from '../support/child.js';
@@ -9,21 +9,6 @@ const COUNT = 10_000;
 /** Descriptors that a process needs besides. */
 const SPARE = 200;
 const AT_ONCE = 250;
-
-/** The most descriptors that a process may have; Node itself raises its limit to this. */
-function descriptorLimit(): number {
-  const limit = execFileSync('sh', ['-c', 'ulimit -H -n'], { encoding: 'utf8' }).trim();
-  return limit === 'unlimited' ? Infinity : Number(limit);
-}
-
-/** Runs a function for every number below COUNT, some at a time. */
-async function forAll(visit: (n: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < COUNT) await visit(next++);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-}
 
 test('ten thousand kept-alive connections at once, each served twice', async (t) => {
   const limit = descriptorLimit();
@@ -51,14 +36,14 @@ test('ten thousand kept-alive connections at once, each served twice', async (t)
 
   const before = await report();
   const start = performance.now();
-  await forAll(async (n) => {
+  await forAll(COUNT, AT_ONCE, async (n) => {
     clients[n] = await RawClient.connect(port);
   });
-  await forAll((n) => serve(n, 1));
+  await forAll(COUNT, AT_ONCE, (n) => serve(n, 1));
   const middle = await report();
   t.is(middle.connections, COUNT);
   t.is(middle.requests, COUNT);
-  await forAll((n) => serve(n, 2));
+  await forAll(COUNT, AT_ONCE, (n) => serve(n, 2));
   const elapsed = performance.now() - start;
   const after = await report();
   t.is(after.connections, COUNT);
