@@ -485,14 +485,6 @@ static void settle(unsigned options) {
   batch();
 }
 
-/* The exchange that came last, if it still runs. */
-static const wh_exchange *last_exchange(void) {
-  if (request_count == 0) return NULL;
-  const request *r = &requests[request_count - 1];
-  const wh_exchange *exchange = wh_exchange_find(server->pool, r->slot, r->generation);
-  return exchange == NULL || exchange->owner == NULL ? NULL : exchange;
-}
-
 static uint64_t body_faults(void) {
   const uint64_t *refusals = server->service.refusals;
   return refusals[WH_REFUSED_CHUNK];
@@ -518,13 +510,14 @@ static void deliver(const uint8_t *bytes, size_t length, int more, unsigned opti
   if (session == NULL || closed || finished) return;
   memcpy(at, bytes, length);
   if (server->stopping) sent_after_stop = 1;
-  const wh_exchange *last = last_exchange();
-  uint64_t faults = body_faults();
+  uint64_t dispatched = server->service.requests, faults = body_faults();
   size_t written = out.length;
   int draining = session->draining;
   wh_http1_receive(session, at, length);
   /* A fault in a body whose request has its answer brings no second answer. */
-  if (draining && body_faults() != faults && last_exchange() == last) MUST(out.length == written);
+  if (draining && body_faults() != faults && server->service.requests == dispatched) {
+    MUST(out.length == written);
+  }
   if (!more) settle(options);
 }
 
