@@ -135,8 +135,13 @@ export interface LaneLimit {
 
 /** The limits in force, by name (see ServerLimits); Infinity where there is none. */
 export interface LaneLimits {
+  readonly maxRequestBodySize: number;
   readonly maxRequestBufferSize: number;
   readonly maxResponseBufferSize: number;
+  readonly 'minRequestBodyDataRate.bytesPerSecond': number;
+  readonly 'minRequestBodyDataRate.gracePeriod': number;
+  readonly 'minResponseDataRate.bytesPerSecond': number;
+  readonly 'minResponseDataRate.gracePeriod': number;
 }
 
 /** One server of the core: its shared memory and its functions. */

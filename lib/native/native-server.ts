@@ -20,9 +20,6 @@ import { Slot, type SlotHost } from './slot.js';
 /** Bytes of a trailer section. */
 const TRAILERS = Event.BODY | (EventFlag.TRAILERS << 8);
 
-/** What stands in both halves of a limit that is none. */
-const NO_LIMIT = 0xffff_ffff;
-
 const PLACES = (1 << SlabLayout.SHIFT) - 1;
 
 /** Which refusals the core tells: all, or one a second at most, so that who begins to listen is noticed. */
@@ -75,7 +72,7 @@ export class NativeServer implements SlotHost {
    * code of a wh_error.
    */
   constructor(
-    readonly options: LaneOptions,
+    options: LaneOptions,
     private readonly handler: RequestHandler,
     private readonly connections: ConnectionHandler | undefined = undefined,
   ) {
@@ -103,10 +100,8 @@ export class NativeServer implements SlotHost {
     this.events = new Uint32Array(lane.events);
     this.control = new Uint32Array(lane.control);
     const { control } = this;
-    const low = control[Control.BODY_LIMIT_LOW];
-    const high = control[Control.BODY_LIMIT_HIGH];
-    this.maxRequestBodySize =
-      low === NO_LIMIT && high === NO_LIMIT ? null : high * 0x1_0000_0000 + low;
+    const { maxRequestBodySize } = lane.limits;
+    this.maxRequestBodySize = maxRequestBodySize === Infinity ? null : maxRequestBodySize;
     control[Control.REFUSALS] = handler.onBatch();
   }
 

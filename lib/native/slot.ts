@@ -3,7 +3,7 @@
  * There is one object for each slot, used again and again, and never given to an application: who reads
  * must know that the request is still the one that was meant.
  */
-import type { LaneLimits, LaneOptions } from './addon.js';
+import type { LaneLimits } from './addon.js';
 import type { CommandWriter } from './command-writer.js';
 import { methodNames } from './generated/methods.js';
 import type { KnownHeads } from './head-cache.js';
@@ -16,8 +16,6 @@ export interface SlotHost {
   /** Received bytes; overwritten once a batch is over. */
   readonly arena: Uint8Array;
   readonly heads: KnownHeads;
-  /** What the server was made with. */
-  readonly options: LaneOptions;
   /** The server's limit for bodies (bytes); null = none. */
   readonly maxRequestBodySize: number | null;
   /** The server ends its connections as soon as they are idle. */

@@ -306,10 +306,6 @@ export const Control = {
   EPOCH: 1,
   /** 1 while a batch is being handled */
   OPEN_BATCH: 2,
-  /** the lower half of maxRequestBodySize; all bits set in both halves: no limit */
-  BODY_LIMIT_LOW: 8,
-  /** the upper half */
-  BODY_LIMIT_HIGH: 9,
   /** which refusals are told: 0 none, 1 all, 2 one a second at most */
   REFUSALS: 3,
   /** size of the block in words */

@@ -2,7 +2,7 @@
 import type { HttpMinRequestBodyDataRateFeature } from '../../features/http-features.js';
 import { codedRangeError, invalidArgument } from '../../http/errors.js';
 import { Command } from '../../native/generated/shared-layout.js';
-import type { LaneOptions } from '../../native/addon.js';
+import type { LaneLimits } from '../../native/addon.js';
 import type { LiveExchange } from './live-exchange.js';
 
 type Rate = HttpMinRequestBodyDataRateFeature['minDataRate'];
@@ -10,9 +10,6 @@ type Rate = HttpMinRequestBodyDataRateFeature['minDataRate'];
 /** The core's ranges: see native/core/server/limits.h. */
 const GRACE_LEAST = 1001;
 const MOST = 2_147_483_647;
-/** Kestrel's defaults. */
-const DEFAULT_RATE = 240;
-const DEFAULT_GRACE = 5000;
 
 export class DataRate implements HttpMinRequestBodyDataRateFeature {
   private own: Rate | undefined = undefined;
@@ -20,17 +17,16 @@ export class DataRate implements HttpMinRequestBodyDataRateFeature {
   constructor(
     private readonly exchange: LiveExchange,
     private readonly kind: typeof Command.REQUEST_RATE | typeof Command.RESPONSE_RATE,
-    private readonly options: LaneOptions,
+    private readonly limits: LaneLimits,
   ) {}
 
   get minDataRate(): Rate {
     this.exchange.ensureLive();
     if (this.own !== undefined) return this.own;
     const name = this.kind === Command.REQUEST_RATE ? 'minRequestBody' : 'minResponse';
-    const bytes = this.options[`${name}DataRate.bytesPerSecond`] ?? DEFAULT_RATE;
-    const grace = this.options[`${name}DataRate.gracePeriod`] ?? DEFAULT_GRACE;
-    if (this.options[`${name}DataRate.bytesPerSecond`] === null || bytes === Infinity) return null;
-    return { bytesPerSecond: Number(bytes), gracePeriod: Number(grace) };
+    const bytesPerSecond = this.limits[`${name}DataRate.bytesPerSecond`];
+    const gracePeriod = this.limits[`${name}DataRate.gracePeriod`];
+    return bytesPerSecond === Infinity ? null : { bytesPerSecond, gracePeriod };
   }
 
   set minDataRate(rate: Rate) {
@@ -43,7 +39,7 @@ export class DataRate implements HttpMinRequestBodyDataRateFeature {
 }
 
 /** How the core is told that there is none. */
-const NO_RATE = { bytesPerSecond: 0, gracePeriod: DEFAULT_GRACE };
+const NO_RATE = { bytesPerSecond: 0, gracePeriod: GRACE_LEAST };
 
 function requireRate(rate: unknown): NonNullable<Rate> {
   if (typeof rate !== 'object' || rate === null) {

@@ -48,7 +48,8 @@ import {
 import { DataRate } from './data-rates.js';
 import { type FileTarget, SendQueue } from './file-sending.js';
 import { checkInformationalStatus, composeInformational } from './interim.js';
-import { noticed, RareState, runStarting } from './rare-state.js';
+import { RareState } from './rare-state.js';
+import { noticed, runStarting } from './starting.js';
 import { RequestDeadline, type TimedExchange } from './request-deadline.js';
 import { RequestFeature } from './request-feature.js';
 import { byteLength, checkStatus, composeHead, contentTypeFlag } from './response-head.js';
@@ -182,7 +183,7 @@ export class WindhoverExchange
   }
 
   private dataRate(kind: typeof Command.REQUEST_RATE | typeof Command.RESPONSE_RATE): DataRate {
-    return new DataRate(this, kind, this.slot.host.options);
+    return new DataRate(this, kind, this.slot.host.limits);
   }
 
   // --- HttpResponseFeature ---

@@ -11,7 +11,7 @@ import { fileTruncated, fileUnreadable, openFilePart } from '../../http/file-par
 import type { HeaderMap } from '../../http/header-map.js';
 import { FileResult, RequestFlag } from '../../native/generated/shared-layout.js';
 import type { Slot } from '../../native/slot.js';
-import { noticed, type RareState, runStarting } from './rare-state.js';
+import { noticed, runStarting, type StartingState } from './starting.js';
 
 /** The exchange, as far as a file needs it. */
 export interface FileTarget {
@@ -20,7 +20,7 @@ export interface FileTarget {
   readonly aborted: boolean;
   readonly hasStarted: boolean;
   readonly headers: HeaderMap;
-  rare(): RareState;
+  rare(): StartingState;
   /** Whether the answer is to be chunked because of its trailers. */
   wantsTrailers(): boolean;
   hasBody(): boolean;

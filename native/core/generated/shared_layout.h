@@ -159,8 +159,6 @@
 #define WH_CONTROL_COMMAND_LENGTH 0 /* bytes written to the command buffer and not yet taken */
 #define WH_CONTROL_EPOCH 1 /* grows whenever the core has taken the commands */
 #define WH_CONTROL_OPEN_BATCH 2 /* 1 while a batch is being handled */
-#define WH_CONTROL_BODY_LIMIT_LOW 8 /* the lower half of maxRequestBodySize; all bits set in both halves: no limit */
-#define WH_CONTROL_BODY_LIMIT_HIGH 9 /* the upper half */
 #define WH_CONTROL_REFUSALS 3 /* which refusals are told: 0 none, 1 all, 2 one a second at most */
 #define WH_CONTROL_WORDS 16 /* size of the block in words */
 

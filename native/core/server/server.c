@@ -60,8 +60,6 @@ int wh_server_create(const wh_memory *memory, const wh_limits *limits, const wh_
   uint64_t most_body = limits->max_request_body_size == WH_UNLIMITED
                            ? UINT64_MAX
                            : (uint64_t)limits->max_request_body_size;
-  memory->control[WH_CONTROL_BODY_LIMIT_LOW] = (uint32_t)most_body;
-  memory->control[WH_CONTROL_BODY_LIMIT_HIGH] = (uint32_t)(most_body >> 32);
   service->server_name = limits->add_server_header ? SERVER_NAME : NULL;
   service->limits = (wh_http_limits){
       .request_line_size = (uint32_t)limits->max_request_line_size,
