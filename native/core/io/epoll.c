@@ -36,7 +36,7 @@ enum { KIND_STREAM = 1, KIND_LISTENER, KIND_WAKE };
 #define ACCEPTS_PER_TURN 64 /* connections taken from one listener before others have their turn */
 #define READ_SIZE (64U * 1024)    /* at most this much from one stream in one turn */
 #define DISCARD_SIZE (1U << 20)   /* bytes thrown away in one call */
-#define READ_MINIMUM (16U * 1024) /* with less than this left in the arena, the turn ends */
+#define READ_MINIMUM (48U * 1024) /* with less than this left in the arena, the turn ends */
 #define ACCEPT_RETRY_MS 100       /* pause after the process ran out of descriptors */
 
 struct wh_loop {
@@ -195,6 +195,7 @@ static int read_once(wh_stream *stream) {
   wh_loop *loop = stream->loop;
   uint8_t *data = loop->arena + loop->arena_used;
   size_t room = loop->arena_size - loop->arena_used;
+  if (stream->handle.spares) room = (room - WH_READ_SPARE) / 2; /* no turn begins with less */
   if (room > READ_SIZE) room = READ_SIZE;
   if (stream->handle.discards) room = DISCARD_SIZE;
   ssize_t length;
@@ -234,6 +235,8 @@ int wh_stream_try_read(wh_stream *stream) {
   if (stream->handle.fd < 0 || stream->handle.eof || arena_is_full(stream->loop)) return 0;
   return read_once(stream) != READ_NOTHING;
 }
+
+void wh_stream_leave_spare(wh_stream *stream) { stream->handle.spares = 1; }
 
 size_t wh_stream_waiting(const wh_stream *stream) {
   int waiting = 0;

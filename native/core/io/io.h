@@ -62,6 +62,7 @@ typedef struct wh_handle {
   uint8_t known;    /* the system has it */
   uint8_t eof;      /* the peer has ended its side */
   uint8_t discards; /* private to the loop: what comes is thrown away, uncopied */
+  uint8_t spares;   /* private to the loop: see wh_stream_leave_spare */
 } wh_handle;
 
 struct wh_stream {
@@ -129,6 +130,12 @@ int wh_stream_want(wh_stream *stream, unsigned interest);
  * often there already. Calls on_read as a poll would. 1 if something came, 0 if not.
  */
 int wh_stream_try_read(wh_stream *stream);
+/*
+ * From now on each read leaves room behind itself in the arena, for as many bytes again and
+ * WH_READ_SPARE more: for an owner who turns what it reads into something else.
+ */
+#define WH_READ_SPARE 16640U
+void wh_stream_leave_spare(wh_stream *stream);
 /* Bytes that the system holds for us, unread. */
 size_t wh_stream_waiting(const wh_stream *stream);
 /* Bytes taken by the system (0 if it has no room), or WH_ERR_CLOSED. */

@@ -7,36 +7,14 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "net/connection_private.h"
 
 #define OUTBOX_SIZE 65536U
 #define PARTS_PER_SEND 16
-#define FILE_TURN \
-  (512U << 10) /* bytes of files that a connection sends before others have their turn */
-#define FILE_BUFFER_SIZE 65536U /* read and written at once where the system cannot send a file */
-
-typedef enum segment_kind { SEGMENT_BYTES, SEGMENT_PINNED, SEGMENT_FILE } segment_kind;
-
-/* A piece of the queue: own bytes behind the struct, a pinned buffer, or a part of a file. */
-struct wh_segment {
-  wh_segment *next;
-  uint64_t offset; /* bytes already sent */
-  uint64_t length;
-  union {
-    uint32_t pinned_id;
-    struct {
-      uint64_t start; /* where in the file the segment begins */
-      uint64_t token;
-      int descriptor;
-      uint8_t by_hand; /* the system cannot send it */
-    } file;
-  };
-  uint8_t kind;
-  uint8_t bytes[];
-};
 
 static const wh_stream_events stream_events;
 
-static void add_todo(wh_connection *connection) {
+void wh_connection_todo(wh_connection *connection) {
   if (connection->todo) return;
   connection->todo = 1;
   connection->todo_next = connection->outbox->todo;
@@ -63,8 +41,10 @@ void wh_outbox_set_high(wh_outbox *outbox, uint64_t high) {
 void wh_outbox_free(wh_outbox *outbox) {
   wh_free(outbox->buffer);
   outbox->buffer = NULL;
-  wh_free(outbox->file_buffer);
-  outbox->file_buffer = NULL;
+  wh_free(outbox->gathered);
+  outbox->gathered = NULL;
+  wh_free(outbox->wire.bytes);
+  outbox->wire = (wh_wire){0};
 }
 
 wh_connection *wh_connection_open(wh_outbox *outbox, int fd, const wh_address *peer,
@@ -86,7 +66,7 @@ wh_connection *wh_connection_open(wh_outbox *outbox, int fd, const wh_address *p
   outbox->count++;
   /* The system learns of it at the end of the turn: a connection that is served and closed within
      the turn never costs that call. */
-  add_todo(connection);
+  wh_connection_todo(connection);
   return connection;
 }
 
@@ -94,9 +74,9 @@ wh_connection *wh_connection_open(wh_outbox *outbox, int fd, const wh_address *p
 
 static void drop_segment(wh_connection *connection, wh_segment *segment) {
   wh_outbox *outbox = connection->outbox;
-  if (segment->kind == SEGMENT_PINNED) {
+  if (segment->kind == WH_SEGMENT_PINNED) {
     outbox->pinned->release(outbox->pinned_user, segment->pinned_id);
-  } else if (segment->kind == SEGMENT_FILE) {
+  } else if (segment->kind == WH_SEGMENT_FILE) {
     close(segment->file.descriptor);
   }
   wh_free(segment);
@@ -123,13 +103,13 @@ static void link_segment(wh_connection *connection, wh_segment *segment) {
   connection->queued += segment->length - segment->offset;
 }
 
-static int queue_bytes(wh_connection *connection, const uint8_t *data, size_t length) {
+int wh_queue_bytes(wh_connection *connection, const uint8_t *data, size_t length) {
   if (length == 0) return WH_OK;
   wh_segment *segment = wh_alloc(sizeof *segment + length);
   if (segment == NULL) return WH_ERR_NO_MEMORY;
   segment->offset = 0;
   segment->length = length;
-  segment->kind = SEGMENT_BYTES;
+  segment->kind = WH_SEGMENT_BYTES;
   memcpy(segment->bytes, data, length);
   link_segment(connection, segment);
   return WH_OK;
@@ -137,12 +117,11 @@ static int queue_bytes(wh_connection *connection, const uint8_t *data, size_t le
 
 static void update_interest(wh_connection *connection) {
   unsigned interest = (connection->reading || connection->lingering ? WH_READ : 0) |
-                      (connection->first != NULL ? WH_WRITE : 0);
+                      (wh_connection_waits(connection) ? WH_WRITE : 0);
   if (wh_stream_want(&connection->stream, interest) != WH_OK) wh_connection_close(connection, 1);
 }
 
-/* Takes sent bytes off the front of the queue. */
-static void advance_queue(wh_connection *connection, uint64_t sent) {
+void wh_queue_advance(wh_connection *connection, uint64_t sent) {
   connection->queued -= sent;
   while (connection->first != NULL) {
     wh_segment *segment = connection->first;
@@ -158,12 +137,10 @@ static void advance_queue(wh_connection *connection, uint64_t sent) {
   }
 }
 
-/* Where a segment's unsent bytes stand; -1 if its pinned buffer is gone. */
-static int locate_segment(wh_connection *connection, const wh_segment *segment,
-                          struct iovec *part) {
+int wh_queue_locate(wh_connection *connection, const wh_segment *segment, struct iovec *part) {
   const uint8_t *data = segment->bytes;
   size_t length = (size_t)segment->length;
-  if (segment->kind == SEGMENT_PINNED) {
+  if (segment->kind == WH_SEGMENT_PINNED) {
     wh_outbox *outbox = connection->outbox;
     if (outbox->pinned->locate(outbox->pinned_user, segment->pinned_id, &data, &length) != 0 ||
         length < segment->length) {
@@ -175,8 +152,9 @@ static int locate_segment(wh_connection *connection, const wh_segment *segment,
   return 0;
 }
 
-static void all_sent(wh_connection *connection) {
+void wh_connection_all_sent(wh_connection *connection) {
   if (!(connection->finishing | connection->ending) || connection->closed) return;
+  if (connection->filter != NULL && !wh_filtered_end(connection)) return;
   if (connection->ending) {
     connection->ending = 0;
     connection->ended = 1;
@@ -193,20 +171,29 @@ static void all_sent(wh_connection *connection) {
   }
 }
 
-/* Reads some of a file and writes it; returns as wh_stream_send_file does. */
-static ssize_t send_by_hand(wh_connection *connection, const wh_segment *segment, size_t length) {
-  wh_outbox *outbox = connection->outbox;
-  if (outbox->file_buffer == NULL) outbox->file_buffer = wh_alloc(FILE_BUFFER_SIZE);
-  if (outbox->file_buffer == NULL) return WH_ERR_FILE_UNREADABLE;
-  if (length > FILE_BUFFER_SIZE) length = FILE_BUFFER_SIZE;
+uint8_t *wh_outbox_gathered(wh_outbox *outbox) {
+  if (outbox->gathered == NULL) outbox->gathered = wh_alloc(WH_GATHERED_SIZE);
+  return outbox->gathered;
+}
+
+ssize_t wh_segment_read(wh_outbox *outbox, const wh_segment *segment, size_t length) {
+  uint8_t *buffer = wh_outbox_gathered(outbox);
+  if (buffer == NULL) return WH_ERR_FILE_UNREADABLE;
+  if (length > WH_GATHERED_SIZE) length = WH_GATHERED_SIZE;
   off_t at = (off_t)(segment->file.start + segment->offset);
   ssize_t got;
   do {
-    got = pread(segment->file.descriptor, outbox->file_buffer, length, at);
+    got = pread(segment->file.descriptor, buffer, length, at);
   } while (got < 0 && errno == EINTR);
   if (got < 0) return WH_ERR_FILE_UNREADABLE;
-  if (got == 0) return WH_ERR_FILE_TRUNCATED;
-  return wh_stream_write(&connection->stream, outbox->file_buffer, (size_t)got);
+  return got == 0 ? WH_ERR_FILE_TRUNCATED : got;
+}
+
+/* Reads some of a file and writes it; returns as wh_stream_send_file does. */
+static ssize_t send_by_hand(wh_connection *connection, const wh_segment *segment, size_t length) {
+  ssize_t got = wh_segment_read(connection->outbox, segment, length);
+  if (got < 0) return got;
+  return wh_stream_write(&connection->stream, connection->outbox->gathered, (size_t)got);
 }
 
 /*
@@ -254,15 +241,15 @@ static int send_file(wh_connection *connection, size_t *turn) {
     segment->offset += (uint64_t)sent;
   }
   uint64_t token = segment->file.token;
-  advance_queue(connection, 0);
+  wh_queue_advance(connection, 0);
   connection->events->on_file(connection, token, WH_OK);
   return 1;
 }
 
 static void send_queue(wh_connection *connection) {
-  size_t turn = FILE_TURN;
+  size_t turn = WH_FILE_TURN;
   while (connection->first != NULL) {
-    if (connection->first->kind == SEGMENT_FILE) {
+    if (connection->first->kind == WH_SEGMENT_FILE) {
       if (!send_file(connection, &turn)) return;
       continue;
     }
@@ -270,11 +257,11 @@ static void send_queue(wh_connection *connection) {
     int count = 0, file_follows = 0;
     size_t total = 0;
     for (wh_segment *s = connection->first; s != NULL && count < PARTS_PER_SEND; s = s->next) {
-      if (s->kind == SEGMENT_FILE) {
+      if (s->kind == WH_SEGMENT_FILE) {
         file_follows = turn > 0;
         break;
       }
-      if (locate_segment(connection, s, &parts[count]) != 0) {
+      if (wh_queue_locate(connection, s, &parts[count]) != 0) {
         wh_connection_close(connection, 1);
         return;
       }
@@ -289,7 +276,7 @@ static void send_queue(wh_connection *connection) {
     connection->outbox->bytes_sent += (uint64_t)sent;
     connection->sent += (uint64_t)sent;
     if (connection->tapped) connection->outbox->tap(connection, 1, parts, (size_t)sent);
-    advance_queue(connection, (size_t)sent);
+    wh_queue_advance(connection, (size_t)sent);
     if ((size_t)sent < total) {
       connection->waiting = 1; /* the system is full: on_room goes on */
       break;
@@ -308,7 +295,7 @@ static void queue_composed(wh_outbox *outbox) {
   size_t length = outbox->used;
   outbox->owner = NULL;
   outbox->used = 0;
-  if (queue_bytes(owner, outbox->buffer, length) != WH_OK) wh_connection_close(owner, 1);
+  if (wh_queue_bytes(owner, outbox->buffer, length) != WH_OK) wh_connection_close(owner, 1);
 }
 
 void wh_connection_flush(wh_connection *connection) {
@@ -318,6 +305,10 @@ void wh_connection_flush(wh_connection *connection) {
       outbox->owner = NULL;
       outbox->used = 0;
     }
+    return;
+  }
+  if (connection->filter != NULL) {
+    wh_filtered_flush(connection);
     return;
   }
   if (outbox->owner == connection && outbox->used > 0) {
@@ -336,14 +327,14 @@ void wh_connection_flush(wh_connection *connection) {
       if (connection->tapped) tap_bytes(connection, 1, outbox->buffer, (size_t)sent);
       size_t rest = length - (size_t)sent;
       if (rest > 0) {
-        if (queue_bytes(connection, outbox->buffer + sent, rest) != WH_OK) {
+        if (wh_queue_bytes(connection, outbox->buffer + sent, rest) != WH_OK) {
           wh_connection_close(connection, 1);
           return;
         }
         connection->waiting = 1;
         update_interest(connection);
       } else {
-        all_sent(connection);
+        wh_connection_all_sent(connection);
       }
       return;
     }
@@ -355,7 +346,7 @@ void wh_connection_flush(wh_connection *connection) {
     if (connection->closed) return;
     if (connection->first != NULL) update_interest(connection);
   }
-  if (connection->first == NULL) all_sent(connection);
+  if (connection->first == NULL) wh_connection_all_sent(connection);
 }
 
 /* Makes the outbox free for somebody else. */
@@ -364,7 +355,7 @@ static void yield_outbox(wh_outbox *outbox) {
   if (owner == NULL) return;
   if (owner->hold && !owner->closed) {
     queue_composed(outbox);
-    add_todo(owner);
+    wh_connection_todo(owner);
   } else {
     wh_connection_flush(owner);
   }
@@ -423,15 +414,16 @@ void wh_connection_append_pinned(wh_connection *connection, uint32_t id, size_t 
   segment->offset = 0;
   segment->length = length;
   segment->pinned_id = id;
-  segment->kind = SEGMENT_PINNED;
-  if (outbox->owner == connection && outbox->used > 0 && connection->first == NULL) {
+  segment->kind = WH_SEGMENT_PINNED;
+  if (outbox->owner == connection && outbox->used > 0 && connection->first == NULL &&
+      connection->filter == NULL) {
     /* The usual case: head and body leave together, and only what is refused is copied. */
     struct iovec parts[2] = {{.iov_base = outbox->buffer, .iov_len = outbox->used}, {0}};
     size_t head = outbox->used;
     outbox->used = 0;
     outbox->owner = NULL;
     ssize_t sent = -1;
-    if (locate_segment(connection, segment, &parts[1]) == 0) {
+    if (wh_queue_locate(connection, segment, &parts[1]) == 0) {
       sent = wh_stream_writev(&connection->stream, parts, 2);
     }
     if (sent < 0) {
@@ -442,7 +434,7 @@ void wh_connection_append_pinned(wh_connection *connection, uint32_t id, size_t 
     outbox->bytes_sent += (uint64_t)sent;
     if (connection->tapped) outbox->tap(connection, 1, parts, (size_t)sent);
     if ((size_t)sent < head) {
-      if (queue_bytes(connection, outbox->buffer + sent, head - (size_t)sent) != WH_OK) {
+      if (wh_queue_bytes(connection, outbox->buffer + sent, head - (size_t)sent) != WH_OK) {
         drop_segment(connection, segment);
         wh_connection_close(connection, 1);
         return;
@@ -461,7 +453,7 @@ void wh_connection_append_pinned(wh_connection *connection, uint32_t id, size_t 
     if (outbox->owner == connection && outbox->used > 0) queue_composed(outbox);
     link_segment(connection, segment);
   }
-  add_todo(connection);
+  wh_connection_todo(connection);
 }
 
 void wh_connection_append_file(wh_connection *connection, int file, uint64_t offset,
@@ -475,14 +467,14 @@ void wh_connection_append_file(wh_connection *connection, int file, uint64_t off
   }
   segment->offset = 0;
   segment->length = length;
-  segment->kind = SEGMENT_FILE;
+  segment->kind = WH_SEGMENT_FILE;
   segment->file.start = offset;
   segment->file.token = token;
   segment->file.descriptor = file;
   segment->file.by_hand = 0;
   if (outbox->owner == connection && outbox->used > 0) queue_composed(outbox);
   link_segment(connection, segment);
-  add_todo(connection);
+  wh_connection_todo(connection);
 }
 
 uint64_t wh_connection_queued(const wh_connection *connection) {
@@ -492,33 +484,33 @@ uint64_t wh_connection_queued(const wh_connection *connection) {
 
 void wh_connection_notify_room(wh_connection *connection) {
   connection->notify = 1;
-  add_todo(connection);
+  wh_connection_todo(connection);
 }
 
 void wh_connection_read(wh_connection *connection, int on) {
   if (connection->reading == (on != 0)) return;
   connection->reading = on != 0;
-  add_todo(connection);
+  wh_connection_todo(connection);
 }
 
 void wh_connection_finish(wh_connection *connection, int linger) {
   if (connection->closed || connection->finishing) return;
   connection->finishing = 1;
   connection->linger = linger != 0;
-  add_todo(connection);
+  wh_connection_todo(connection);
 }
 
 void wh_connection_end(wh_connection *connection) {
   if (connection->closed || connection->finishing || connection->ended) return;
   connection->ending = 1;
-  add_todo(connection);
+  wh_connection_todo(connection);
 }
 
 void wh_connection_close(wh_connection *connection, int reset) {
   if (connection->closed) return;
   connection->closed = 1;
   connection->reset = reset != 0;
-  add_todo(connection);
+  wh_connection_todo(connection);
 }
 
 /* --- the stream's side --- */
@@ -534,19 +526,41 @@ static void stream_read(wh_stream *stream, uint8_t *data, size_t length) {
     }
   }
   connection->outbox->bytes_received += length;
+  if (connection->filter != NULL) {
+    if (connection->lingering || connection->finishing) return;
+    connection->filter->type->receive(connection->filter, connection, data, length);
+    return;
+  }
   if (connection->tapped) tap_bytes(connection, 0, data, length);
   if (connection->lingering || connection->finishing) return;
   connection->events->on_data(connection, data, length);
+}
+
+void wh_connection_plain(wh_connection *connection, uint8_t *data, size_t length) {
+  if (connection->closed) return;
+  if (length == 0) connection->eof = 1;
+  if (connection->tapped) tap_bytes(connection, 0, data, length);
+  if (connection->lingering || connection->finishing) return;
+  connection->events->on_data(connection, data, length);
+}
+
+void wh_connection_filter(wh_connection *connection, wh_filter *filter) {
+  connection->filter = filter;
+  wh_stream_leave_spare(&connection->stream);
 }
 
 static void stream_room(wh_stream *stream) {
   wh_connection *connection = (wh_connection *)stream;
   if (connection->closed) return;
   connection->waiting = 0;
-  send_queue(connection);
-  if (connection->closed) return;
-  if (connection->first == NULL) all_sent(connection);
-  add_todo(connection);
+  if (connection->filter != NULL) {
+    wh_filtered_flush(connection);
+  } else {
+    send_queue(connection);
+    if (connection->closed) return;
+    if (connection->first == NULL) wh_connection_all_sent(connection);
+  }
+  if (!connection->closed) wh_connection_todo(connection);
 }
 
 static void stream_broken(wh_stream *stream, int error) {
@@ -577,6 +591,10 @@ static void bury(wh_connection *connection) {
   drop_queue(connection);
   wh_stream_close(&connection->stream, connection->reset);
   connection->events->on_closed(connection);
+  if (connection->filter != NULL) {
+    wh_free(connection->filter->unsent);
+    connection->filter->type->free(connection->filter);
+  }
   wh_timer_cancel(wh_loop_timers(outbox->loop), &connection->timer);
   if (connection->next != NULL) connection->next->previous = connection->previous;
   if (connection->previous != NULL)
@@ -603,8 +621,8 @@ void wh_outbox_settle(wh_outbox *outbox) {
     connection->todo = 0;
     if (!connection->closed) wh_connection_flush(connection);
     if (!connection->closed) update_interest(connection);
-    if (connection->blocked != (connection->first != NULL) && !connection->closed) {
-      connection->blocked = connection->first != NULL;
+    if (connection->blocked != wh_connection_waits(connection) && !connection->closed) {
+      connection->blocked = wh_connection_waits(connection) & 1;
       connection->events->on_blocked(connection, connection->blocked);
     }
     if (!connection->closed && connection->notify && has_room(connection)) {

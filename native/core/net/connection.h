@@ -24,10 +24,10 @@
 
 #include "io/io.h"
 #include "net/address.h"
+#include "net/filter.h"
 
 struct iovec;
 
-typedef struct wh_connection wh_connection;
 typedef struct wh_segment wh_segment;
 typedef struct wh_outbox wh_outbox;
 
@@ -80,6 +80,7 @@ struct wh_connection {
   void *session;                  /* the owner's */
   wh_connection *owner_next;      /* the owner's list */
   wh_timer timer;                 /* the owner's */
+  wh_filter *filter;              /* between it and the wire; NULL = nothing is */
   void *pace;                     /* the owner's */
   void *rare;                     /* the owner's, for what few connections have */
   uint64_t number;                /* unique in the outbox */
@@ -102,9 +103,10 @@ struct wh_connection {
   uint8_t local : 1;        /* a Unix socket */
   uint8_t ending : 1;       /* end our side once everything is sent; go on reading */
   uint8_t ended : 1;        /* ... which has happened */
-  uint8_t waiting : 1; /* the system is full, or others have their turn: room will be told of */
-  uint8_t broken : 1;  /* the system found it broken */
-  uint8_t tapped : 1;  /* the outbox's tap is told of every byte: set by the owner */
+  uint8_t waiting : 1;    /* the system is full, or others have their turn: room will be told of */
+  uint8_t broken : 1;     /* the system found it broken */
+  uint8_t tapped : 1;     /* the outbox's tap is told of every byte: set by the owner */
+  uint8_t sealed_end : 1; /* the filter has ended our side */
 };
 
 struct wh_outbox {
@@ -121,13 +123,14 @@ struct wh_outbox {
   void *pinned_user;
   /*
    * Of connections that are tapped: the first `length` bytes of these parts came from the peer, or
-   * (sent) were taken by the system. They are valid for the call. NULL: bytes of a file, unseen.
+   * (sent) were taken by the system, or by the filter. They are valid for the call. NULL: bytes of a file, unseen.
    */
   void (*tap)(wh_connection *connection, int sent, const struct iovec *parts, size_t length);
   uint64_t bytes_sent, bytes_received;
   uint64_t queue_full, queue_low; /* the marks; see wh_outbox_set_high */
-  uint8_t
-      *file_buffer; /* for files that the system cannot send by itself; made when it is needed */
+  uint8_t *
+      gathered; /* for files that the system cannot send by itself, and for filters; made when needed */
+  wh_wire wire; /* of filters */
 };
 
 /* A buffer for composing, of OUTBOX_SIZE bytes. 0 or WH_ERR_NO_MEMORY. */

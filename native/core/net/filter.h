@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "io/io.h"
+
 typedef struct wh_connection wh_connection;
 typedef struct wh_filter wh_filter;
 
@@ -28,7 +30,7 @@ typedef struct wh_wire {
 uint8_t *wh_wire_reserve(wh_wire *wire, size_t size);
 
 /* Room that a loop leaves behind what it reads for a filter, beyond as much again: one TLS record. */
-#define WH_FILTER_SPARE 16640U
+#define WH_FILTER_SPARE WH_READ_SPARE
 
 typedef struct wh_filter_type {
   /*
@@ -57,6 +59,8 @@ struct wh_filter {
   size_t unsent_offset, unsent_length;
 };
 
+/* Puts a filter before a connection that has read and written nothing yet, and belongs to it now. */
+void wh_connection_filter(wh_connection *connection, wh_filter *filter);
 /* Plain bytes for the owner of the connection, in the arena; length 0: their end. */
 void wh_connection_plain(wh_connection *connection, uint8_t *data, size_t length);
 /* The wire buffer of the connection's outbox; and sends what is in it. It may close the connection. */
