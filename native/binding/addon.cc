@@ -144,8 +144,10 @@ napi_value Listen(napi_env env, napi_callback_info info) {
   bool is_gated = false;
   if (error == WH_OK && !ReadGate(env, call.arguments[0], &gate, &is_gated)) return nullptr;
   if (error == WH_OK) {
-    error = wh_server_listen_gated(call.lane->server, &endpoint, is_gated ? &gate : nullptr,
-                                   message, sizeof message);
+    wh_listen_options options = {};
+    options.gate = is_gated ? &gate : nullptr;
+    options.protocols = WH_PROTOCOL_HTTP1 | (call.Boolean(1) ? WH_PROTOCOL_HTTP2 : 0);
+    error = wh_server_listen(call.lane->server, &endpoint, &options, message, sizeof message);
   }
   if (error != WH_OK) wh_gate_free(&gate);
   if (error != WH_OK) Throw(env, error, message[0] != 0 ? message : wh_error_name(error));

@@ -27,6 +27,7 @@
 #include "server/gate.h"
 #include "server/limits.h"
 #include "server/metrics.h"
+#include "tls/tls.h"
 
 typedef struct wh_server wh_server;
 
@@ -75,15 +76,24 @@ void wh_server_destroy(wh_server *server);
 int wh_server_set_refusal(wh_server *server, unsigned reason, const char *head, size_t head_length,
                           const char *body, size_t body_length);
 
-/* Listens on an endpoint; see net/listen.h. On failure the message says what went wrong. */
-int wh_server_listen(wh_server *server, const wh_endpoint *endpoint, char *message,
-                     size_t message_size);
+/* What is spoken on an endpoint, and who may come in. All zero: HTTP/1 for everybody, in cleartext. */
+typedef struct wh_listen_options {
+  const wh_gate *gate; /* NULL = none; its lists become the server's where listening succeeds */
+  wh_tls *tls;         /* NULL = cleartext; the server takes a reference */
+  unsigned protocols;  /* WH_PROTOCOL_...; 0 = HTTP/1 */
+} wh_listen_options;
+
 /*
- * The same with a gate before the endpoint (NULL = none), whose lists become the server's where this
- * succeeds and stay the caller's where not.
+ * Listens on an endpoint (net/listen.h); options NULL: all zero. On failure the message says what went
+ * wrong, and the gate's lists stay the caller's.
  */
-int wh_server_listen_gated(wh_server *server, const wh_endpoint *endpoint, const wh_gate *gate,
-                           char *message, size_t message_size);
+int wh_server_listen(wh_server *server, const wh_endpoint *endpoint,
+                     const wh_listen_options *options, char *message, size_t message_size);
+/*
+ * Other certificates for an endpoint with TLS, by its number in the order of wh_server_listen: for the
+ * connections that come from now on. Takes a reference. WH_ERR_INVALID_ARGUMENT where it has no TLS.
+ */
+int wh_server_set_tls(wh_server *server, uint32_t endpoint, wh_tls *tls);
 /* The URL of bound address number `index`, from 0; 0 when there is none. */
 size_t wh_server_url(const wh_server *server, size_t index, char *out, size_t size);
 
@@ -129,6 +139,9 @@ int wh_server_exchange_addresses(wh_server *server, uint32_t slot, uint32_t gene
  */
 int wh_server_exchange_transport(wh_server *server, uint32_t slot, uint32_t generation,
                                  wh_address *peer, wh_address *local);
+
+/* What is between the client of an exchange and the wire (tls/tls.h); NULL: nothing, or it is over. */
+const wh_filter *wh_server_exchange_filter(wh_server *server, uint32_t slot, uint32_t generation);
 
 /*
  * Watched connections (wh_gate.watched): CONNECTION events name them by a handle, which is theirs

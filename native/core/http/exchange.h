@@ -39,6 +39,9 @@ typedef struct wh_answer {
   int file;                /* of a FILE: the descriptor, whose owner the callee becomes */
 } wh_answer;
 
+/* The code of an abort that names none: INTERNAL_ERROR. */
+#define WH_ABORT_DEFAULT 2U
+
 /* What a protocol does for the application. Each is called with an exchange that is not over. */
 typedef struct wh_protocol {
   void (*respond)(wh_exchange *exchange, const wh_answer *answer); /* head, body and end */
@@ -57,8 +60,10 @@ typedef struct wh_protocol {
   void (*notify_room)(wh_exchange *exchange); /* report when there is room */
   /* Another least data rate, of its body or of its answer: bytes per second, 0 = none; window, ms. */
   void (*rate)(wh_exchange *exchange, int of_response, uint32_t bytes, uint32_t grace_ms);
-  void (*abort)(wh_exchange *exchange);    /* the connection or stream ends now */
+  /* The connection ends now; of HTTP/2 the stream, with this error code (RFC 9113 section 7). */
+  void (*abort)(wh_exchange *exchange, unsigned code);
   void (*released)(wh_exchange *exchange); /* the application is done with it */
+  void *(*connection)(const wh_exchange *exchange);
 } wh_protocol;
 
 struct wh_exchange {

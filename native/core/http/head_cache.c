@@ -37,9 +37,10 @@ uint32_t wh_head_cache_note(wh_head_cache *cache, uint8_t *hint, const wh_exchan
   if (cache->uses >= WH_HEAD_CACHE_PLACES && ++cache->misses % NOTE_EVERY != 0) return 0;
   uint8_t place = (uint8_t)(cache->uses % WH_HEAD_CACHE_PLACES);
   wh_cached_head *cached = &cache->places[place];
-  /* Numbers run through the places, so that the application can keep its part in as many. */
-  if (cache->uses >= UINT32_MAX - WH_HEAD_CACHE_PLACES) return 0;
-  cached->id = ++cache->uses;
+  /* Numbers follow each other, so that the application can keep its part in as many places. */
+  if (*cache->numbers == UINT32_MAX) return 0;
+  cache->uses++;
+  cached->id = ++*cache->numbers;
   cached->length = (uint16_t)length;
   cached->fields = (uint16_t)fields;
   cached->facts = *facts;

@@ -25,6 +25,7 @@ wh_http1 *wh_http1_open(wh_http_service *service, void *connection, uint64_t num
   session->number = number;
   session->requests = requests;
   session->head_hint = head_hint;
+  session->secure = service->transport->is_secure(connection) & 1;
   return session;
 }
 
@@ -68,8 +69,6 @@ void wh_http1_unprepare(wh_http_service *service) {
   wh_free(service->http1);
   service->http1 = NULL;
 }
-
-void *wh_http1_connection(const wh_http1 *session) { return session->connection; }
 
 int wh_http1_is_tunnel(const wh_http1 *session) { return session->tunnel; }
 

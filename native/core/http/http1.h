@@ -60,20 +60,6 @@ void wh_http1_head_timeout(wh_http1 *session);
  */
 void wh_http1_stop(wh_http1 *session);
 
-/* What is known of a request that is being refused. */
-typedef struct wh_refused_request {
-  const uint8_t *bytes; /* what is at fault, or the request line, as received */
-  size_t length;        /* 0 where there is nothing to show */
-  const uint8_t *end;   /* where what is being parsed ends in the arena; NULL where nothing is */
-  uint64_t since_us;    /* when its first byte came, by the service's clock */
-  int dispatched;       /* the application has it */
-} wh_refused_request;
-/* For wh_receiver.refused, and valid during that call: at most `most` bytes are shown. */
-void wh_http1_refused_request(const wh_http1 *session, wh_refusal reason, size_t most,
-                              wh_refused_request *out);
-
-/* The connection that it was opened for. */
-void *wh_http1_connection(const wh_http1 *session);
 wh_http1_phase wh_http1_phase_of(const wh_http1 *session);
 /* Whether the connection is upgraded: no rate of HTTP holds. */
 int wh_http1_is_tunnel(const wh_http1 *session);

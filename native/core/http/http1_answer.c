@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "http/http1_session.h"
 #include "http/status.h"
@@ -413,7 +414,7 @@ static void http1_write(wh_exchange *exchange, const wh_answer *answer) {
 static void http1_file(wh_exchange *exchange, const wh_answer *answer) {
   wh_http1 *session = exchange->owner;
   /* Nobody will take it: then it need not be waited for. */
-  if (session->over) session->service->receiver->file_sent(session->service->user, exchange);
+  if (session->over) session->service->receiver->file_sent(session->service->user, exchange, WH_OK);
   order(exchange, PENDING_FILE, answer);
 }
 
@@ -475,7 +476,8 @@ static void http1_rate(wh_exchange *exchange, int of_response, uint32_t bytes, u
                                     bytes == 0 ? INT64_MAX : (int64_t)bytes, grace_ms);
 }
 
-static void http1_abort(wh_exchange *exchange) {
+static void http1_abort(wh_exchange *exchange, unsigned code) {
+  (void)code;
   wh_http1 *session = exchange->owner;
   exchange->aborted = 1; /* the application did it: nobody has to tell it */
   session->over = 1;
@@ -490,7 +492,12 @@ static void http1_released(wh_exchange *exchange) {
   session->service->transport->close(session->connection, 1);
 }
 
+void *wh_http1_connection_of(const wh_exchange *exchange) {
+  return ((const wh_http1 *)exchange->owner)->connection;
+}
+
 const wh_protocol wh_http1_protocol = {
+    .connection = wh_http1_connection_of,
     .respond = http1_respond,
     .start = http1_start,
     .write = http1_write,

@@ -2,6 +2,7 @@
  * Files out: a part of a file as body of an answer. The connection has the system send it, so only the
  * framing is written here (RFC 9112 section 6).
  */
+#include "base/error.h"
 #include "http/http1_session.h"
 
 /* The digits of a 64-bit size, and CRLF. */
@@ -24,7 +25,7 @@ void wh_http1_send_file(wh_http1 *session, wh_exchange *exchange, const wh_answe
   uint64_t length = answer->content_length;
   if (length == 0 || exchange->head_only || exchange->no_body) {
     service->receiver->drop_file(service->user, answer->file);
-    service->receiver->file_sent(service->user, exchange);
+    service->receiver->file_sent(service->user, exchange, WH_OK);
     return;
   }
   /* The application's side refuses what is too much; this is the second lock. */

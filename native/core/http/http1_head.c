@@ -57,6 +57,7 @@ int wh_http1_prepare(wh_http_service *service) {
     }
     llhttp_execute(&shared->states[i], lines[i], strlen(lines[i]));
   }
+  shared->heads.numbers = &service->head_numbers;
   wh_http1_prepare_upgrade(shared);
   service->http1 = shared;
   return WH_OK;
@@ -400,6 +401,7 @@ static void finish_head(wh_http1 *session, const wh_cached_head *cached) {
   exchange->close = !session->keep_alive;
   exchange->continue_due = facts.expect_continue && (facts.flags & WH_REQUEST_FLAG_HAS_BODY);
   unsigned flags = facts.flags | (session->keep_alive ? WH_REQUEST_FLAG_KEEP_ALIVE : 0U) |
+                   (session->secure ? WH_REQUEST_FLAG_TLS : 0U) |
                    (exchange->head_only ? WH_REQUEST_FLAG_HEAD_METHOD : 0U);
   wh_slot_set16(exchange, WH_SLOT_FLAGS, (uint16_t)flags);
   wh_slot_set32(exchange, WH_SLOT_CONTENT_LENGTH_LOW, (uint32_t)facts.content_length);

@@ -5,8 +5,7 @@
 
 void wh_http1_refuse(wh_http1 *session, wh_refusal reason) {
   wh_http_service *service = session->service;
-  service->refusals[reason]++;
-  service->receiver->refused(service->user, session, reason);
+  wh_http1_tell_refused(session, reason);
   session->state = STATE_CLOSED;
   if (session->draining) {
     /* This request has its answer: a second one would be taken for the next request's. */

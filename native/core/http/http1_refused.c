@@ -86,8 +86,8 @@ static size_t find_bytes(const wh_http1 *session, wh_refusal reason, const uint8
   return length;
 }
 
-void wh_http1_refused_request(const wh_http1 *session, wh_refusal reason, size_t most,
-                              wh_refused_request *out) {
+static void describe(const void *user, wh_refusal reason, size_t most, wh_refused_request *out) {
+  const wh_http1 *session = user;
   const wh_exchange *exchange = session->parsing;
   out->bytes = NULL;
   out->length = find_bytes(session, reason, &out->bytes);
@@ -95,4 +95,11 @@ void wh_http1_refused_request(const wh_http1 *session, wh_refusal reason, size_t
   out->end = session->input == NULL ? NULL : session->input_end;
   out->since_us = exchange == NULL ? session->service->now_us : exchange->started_us;
   out->dispatched = exchange != NULL && exchange->dispatched;
+}
+
+void wh_http1_tell_refused(wh_http1 *session, wh_refusal reason) {
+  wh_http_service *service = session->service;
+  wh_refuser refuser = {session->connection, session, describe};
+  service->refusals[reason]++;
+  service->receiver->refused(service->user, &refuser, reason);
 }

@@ -59,6 +59,7 @@ struct wh_http1 {
   uint8_t in_value : 1;     /* the last span was of a value */
   uint8_t refused_head : 1; /* the refused request was HEAD: no body */
   uint8_t allow_options : 1, allow_connect : 1; /* which Allow a 405 carries */
+  uint8_t secure : 1;      /* over TLS */
   uint8_t preface : 1;     /* the request line that is refused begins an HTTP/2 connection */
   uint8_t body_opened : 1; /* the application has begun to read the body: its limit is settled */
   uint8_t body_held : 1;   /* the body exceeds its limit, which the application may yet raise */
@@ -69,6 +70,8 @@ struct wh_http1 {
 };
 
 extern const wh_protocol wh_http1_protocol;
+/* http1_answer.c: the connection of an exchange that is not over. */
+void *wh_http1_connection_of(const wh_exchange *exchange);
 
 /* http1_head.c: takes bytes of a request line, of header lines; returns how many it took. */
 size_t wh_http1_receive_line(wh_http1 *session, const uint8_t *data, size_t length);
@@ -103,6 +106,8 @@ void wh_http1_upgrade(wh_exchange *exchange, const wh_answer *answer);
 /* http1_file.c: sends a part of a file as body; the exchange is the first of its session. */
 void wh_http1_send_file(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer);
 
+/* http1_refused.c: tells the receiver of a refusal, before it does anything. */
+void wh_http1_tell_refused(wh_http1 *session, wh_refusal reason);
 /* http1_refusal.c: the request that is being received is refused. */
 void wh_http1_refuse(wh_http1 *session, wh_refusal reason);
 /* Writes the refusal that is noted, once no earlier answer is due; the connection ends after it. */

@@ -214,7 +214,8 @@ static void tunnel_notify_room(wh_exchange *exchange) {
   session->service->transport->notify_room(session->connection);
 }
 
-static void tunnel_abort(wh_exchange *exchange) {
+static void tunnel_abort(wh_exchange *exchange, unsigned code) {
+  (void)code;
   wh_http1 *session = exchange->owner;
   exchange->aborted = 1; /* the application did it: nobody has to tell it */
   session->over = 1;
@@ -229,6 +230,7 @@ static void tunnel_released(wh_exchange *exchange) {
 }
 
 static const wh_protocol tunnel_protocol = {
+    .connection = wh_http1_connection_of,
     .respond = tunnel_nothing,
     .start = tunnel_nothing,
     .write = tunnel_write,
@@ -253,8 +255,7 @@ static void refuse_connect(wh_exchange *exchange, const wh_answer *answer, int i
     service->receiver->release_pinned(service->user, answer->pinned_id);
   }
   if (session->over) return;
-  service->refusals[WH_REFUSED_CONNECT]++;
-  service->receiver->refused(service->user, session, WH_REFUSED_CONNECT);
+  wh_http1_tell_refused(session, WH_REFUSED_CONNECT);
   exchange->started = exchange->end_ordered = exchange->ended = 1;
   exchange->close = 0; /* the refusal itself ends the connection */
   if (!is_whole && !exchange->aborted) {

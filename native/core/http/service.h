@@ -21,7 +21,7 @@ typedef struct wh_transport {
   void (*append)(void *connection, const void *data, size_t length);
   void (*append_pinned)(void *connection, uint32_t id, size_t length);
   void (*append_file)(void *connection, int file, uint64_t offset, uint64_t length, uint64_t token);
-  void (*notify_room)(void *connection); /* wh_http1_room is called once there is room */
+  void (*notify_room)(void *connection); /* the session's room is called once there is room */
   /* Whether the client has sent bytes that nobody has read yet. Asks the system: not for every day. */
   int (*has_more)(const void *connection);
   int (*is_full)(
@@ -33,10 +33,37 @@ typedef struct wh_transport {
   void (*finish)(void *connection, int linger);
   void (*end)(void *connection); /* our side, after what is written; the peer's goes on */
   void (*close)(void *connection, int reset);
+  int (*is_secure)(const void *connection); /* TLS */
+  /* Room in the arena for bytes to be handed to the application; NULL: not before the batch is over. */
+  uint8_t *(*lend)(void *connection, size_t length);
+  /* The session wants to be looked at when the commands of the batch are done. */
+  void (*look)(void *connection);
+  /* Bodies are awaited on this connection (1), or none is (0): their data rate is measured. */
+  void (*awaits)(void *connection, int on);
+  /* Answers wait for the client to open its windows (1), or do no longer (0). */
+  void (*stalled)(void *connection, int on);
 } wh_transport;
 
 typedef struct wh_http1 wh_http1;
 typedef struct wh_http1_shared wh_http1_shared;
+typedef struct wh_http2_shared wh_http2_shared;
+
+/* What is known of a request that is being refused. */
+typedef struct wh_refused_request {
+  const uint8_t *bytes; /* what is at fault, or the request line, as received */
+  size_t length;        /* 0 where there is nothing to show */
+  const uint8_t *end;   /* where what is being parsed ends in the arena; NULL where nothing is */
+  uint64_t since_us;    /* when its first byte came, by the service's clock */
+  int dispatched;       /* the application has it */
+} wh_refused_request;
+
+/* Who refuses, and how to learn what is at fault: asked only where somebody wants to know. */
+typedef struct wh_refuser {
+  void *connection;
+  const void *session;
+  /* At most `most` bytes are shown; valid during the call of wh_receiver.refused. */
+  void (*describe)(const void *session, wh_refusal reason, size_t most, wh_refused_request *out);
+} wh_refuser;
 
 /* The server above. `data` stands in the loop's arena. */
 typedef struct wh_receiver {
@@ -50,11 +77,13 @@ typedef struct wh_receiver {
   void (*room)(void *user, wh_exchange *exchange);
   void (*ended)(void *user, wh_exchange *exchange);
   /* Before the refusal does anything: what is at fault is still in the session. */
-  void (*refused)(void *user, const wh_http1 *session, wh_refusal reason);
+  void (*refused)(void *user, const wh_refuser *refuser, wh_refusal reason);
   /* A pinned buffer that will not be sent is no longer needed. */
   void (*release_pinned)(void *user, uint32_t id);
-  /* A file of the exchange is sent, or nobody wants it. */
-  void (*file_sent)(void *user, wh_exchange *exchange);
+  /* Where the pinned buffer stands now; -1 where it is gone. See wh_pinned_source in net/connection.h. */
+  int (*locate_pinned)(void *user, uint32_t id, const uint8_t **data, size_t *length);
+  /* A file of the exchange is sent, or nobody wants it (WH_OK); or it cannot be (WH_ERR_FILE_...). */
+  void (*file_sent)(void *user, wh_exchange *exchange, int result);
   /* A descriptor that will not be appended is closed. */
   void (*drop_file)(void *user, int file);
   /* Where in the arena data stands, as an offset. */
@@ -78,6 +107,8 @@ typedef struct wh_http_limits {
   uint32_t relaxed;            /* WH_RELAXED_... */
   uint64_t request_body_size;  /* UINT64_MAX = none: maxRequestBodySize */
   uint64_t upgraded;           /* UINT64_MAX = none: maxConcurrentUpgradedConnections */
+  uint64_t response_high;      /* queued bytes of a stream above which its writer waits */
+  uint64_t response_low;       /* ... and below which it goes on */
 } wh_http_limits;
 
 /* While the server stops. */
@@ -101,6 +132,8 @@ typedef struct wh_http_service {
   wh_http1_shared *http1;  /* what HTTP/1 sessions start from */
   wh_http1 *free_http1;    /* sessions that wait for a connection with something to do */
   size_t free_http1_count;
+  wh_http2_shared *http2;   /* what HTTP/2 sessions share */
+  uint32_t head_numbers;    /* given to header sections by the caches of both; see head_cache.h */
   const wh_refusal_answer *refusal_answers; /* WH_REFUSAL_COUNT, by reason */
   uint64_t now_us;   /* the server's clock, as of this turn's last look at it */
   uint64_t upgraded; /* connections that are tunnels now */

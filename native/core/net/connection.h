@@ -88,6 +88,7 @@ struct wh_connection {
   wh_address peer;
   uint8_t owner_hint;       /* the owner's */
   uint8_t owner_phase;      /* the owner's */
+  uint8_t owner_protocol;   /* the owner's */
   uint8_t owner_listed : 1; /* is on the owner's list */
   uint8_t todo : 1;         /* is on the list */
   uint8_t hold : 1;         /* more will be written in this turn: set by the owner */

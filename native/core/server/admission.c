@@ -150,5 +150,5 @@ void wh_server_accepted(wh_listener *listener, int fd, const struct sockaddr *pe
   else if (endpoint->is_gated)
     wh_visitor_arrives(endpoint, fd, &address);
   else
-    wh_server_open(server, fd, &address);
+    wh_server_open(endpoint, fd, &address);
 }

@@ -29,7 +29,7 @@ struct sockaddr;
 
 typedef struct wh_visitor {
   wh_connection *connection; /* NULL once it is gone */
-  const struct wh_server_endpoint *endpoint;
+  struct wh_server_endpoint *endpoint;
   uint8_t state;
   uint8_t watched; /* it has a handle */
   uint8_t noted;   /* `reason` is known already */

@@ -108,18 +108,22 @@ static void on_ended(void *user, wh_exchange *exchange) {
   push(user, WH_EVENT_ENDED, exchange, 0, 0);
 }
 
-void wh_server_file_done(wh_server *server, uint64_t token, int result) {
-  const wh_exchange *exchange =
-      wh_exchange_find(server->pool, (uint32_t)token, (uint32_t)(token >> 32));
-  if (exchange == NULL) return; /* it did not wait */
+static void on_file_sent(void *user, wh_exchange *exchange, int result) {
   uint32_t told = result == WH_OK                   ? WH_FILE_RESULT_SENT
                   : result == WH_ERR_FILE_TRUNCATED ? WH_FILE_RESULT_TRUNCATED
                                                     : WH_FILE_RESULT_UNREADABLE;
-  push(server, WH_EVENT_FILE_DONE, exchange, told, 0);
+  push(user, WH_EVENT_FILE_DONE, exchange, told, 0);
 }
 
-static void on_file_sent(void *user, wh_exchange *exchange) {
-  push(user, WH_EVENT_FILE_DONE, exchange, WH_FILE_RESULT_SENT, 0);
+void wh_server_file_done(wh_server *server, uint64_t token, int result) {
+  wh_exchange *exchange =
+      wh_exchange_find(server->pool, (uint32_t)token, (uint32_t)(token >> 32));
+  if (exchange != NULL) on_file_sent(server, exchange, result); /* else it did not wait */
+}
+
+static int locate_pinned(void *user, uint32_t id, const uint8_t **data, size_t *length) {
+  const wh_server *server = user;
+  return server->host->locate_pinned(server->user, id, data, length);
 }
 
 static void drop_file(void *user, int file) {
@@ -141,6 +145,7 @@ const wh_receiver wh_server_receiver = {
     .room = on_room,
     .ended = on_ended,
     .refused = wh_server_refused,
+    .locate_pinned = locate_pinned,
     .file_sent = on_file_sent,
     .drop_file = drop_file,
     .release_pinned = release_pinned,
@@ -295,7 +300,9 @@ static void run(wh_server *server, const command *c) {
     case WH_COMMAND_UPGRADE:
       if (fits && protocol->upgrade != NULL) protocol->upgrade(exchange, &answer);
       break;
-    case WH_COMMAND_ABORT: protocol->abort(exchange); break;
+    case WH_COMMAND_ABORT:
+      protocol->abort(exchange, c->status == 0 ? WH_ABORT_DEFAULT : c->status - 1);
+      break;
     case WH_COMMAND_READ: protocol->read(exchange, 1); break;
     case WH_COMMAND_PAUSE: protocol->read(exchange, 0); break;
     case WH_COMMAND_INFORM: protocol->inform(exchange, &answer); break;

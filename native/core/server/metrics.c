@@ -29,6 +29,9 @@ void wh_server_metrics(const wh_server *server, wh_metrics *out) {
   memcpy(out->refusals, service->refusals, sizeof out->refusals);
   memcpy(out->statuses, service->statuses, sizeof out->statuses);
   memcpy(out->timeouts, server->timeouts, sizeof out->timeouts);
+  out->http2_connections = server->http2_connections;
+  memcpy(out->http2_floods, wh_http2_floods(service), sizeof out->http2_floods);
+  out->tls = server->tls;
   out->receiving = service->receiving;
   out->queueing = server->queueing;
   out->latency = service->latency;

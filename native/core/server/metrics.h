@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "http/histogram.h"
+#include "http/http2.h"
 #include "http/refusal.h"
 #include "http/status.h"
 
@@ -18,7 +19,9 @@
   X(REQUEST_RATE, "requestBodyDataRate") /* a body that came too slowly: 408 */          \
   X(RESPONSE_RATE, "responseDataRate")   /* a client that took its answer too slowly */  \
   X(BODY_DRAIN, "bodyDrain")             /* the rest of an unread body did not come */   \
-  X(LINGER, "linger")                    /* the client did not close after our last answer */
+  X(LINGER, "linger")                    /* the client did not close after our last answer */ \
+  X(HANDSHAKE, "handshake")              /* TLS was not agreed upon in time */             \
+  X(PING, "http2KeepAlivePing")          /* a PING of ours was not answered */
 
 typedef enum wh_timeout {
 #define WH_TIMEOUT_CONSTANT(constant, name) WH_TIMEOUT_##constant,
@@ -29,6 +32,13 @@ typedef enum wh_timeout {
 
 /* Their names. WH_TIMEOUT_COUNT rows. */
 extern const char *const wh_timeout_names[];
+
+/* Of TLS. */
+typedef struct wh_tls_metrics {
+  uint64_t handshakes, resumed, failed; /* done; of those by a session of before; ended without */
+  uint64_t active;                      /* under way */
+  wh_histogram duration;                /* of those done, from the accept */
+} wh_tls_metrics;
 
 /* Counters since the server was made, and what there is now. */
 typedef struct wh_metrics {
@@ -42,6 +52,9 @@ typedef struct wh_metrics {
   uint64_t refusals[WH_REFUSAL_COUNT]; /* by reason: wh_refusal_table has names and statuses */
   uint64_t statuses[WH_STATUS_LIMIT];  /* heads of answers written, 1xx and refusals too */
   uint64_t timeouts[WH_TIMEOUT_COUNT]; /* by wh_timeout */
+  uint64_t http2_connections;          /* since the server was made */
+  uint64_t http2_floods[WH_HTTP2_FLOOD_COUNT]; /* connections that a flood ended */
+  wh_tls_metrics tls;
   wh_histogram receiving; /* requests by time from the first byte of the head to the dispatch */
   wh_histogram queueing;  /* requests by time from the turn's start to their batch's */
   wh_histogram latency;   /* answers by time from the dispatch to the end of the answer */

@@ -69,7 +69,11 @@ static void judge_request(wh_pace *pace, uint64_t now) {
   m->end = 0;
   wh_server_of(connection)->timeouts[WH_TIMEOUT_REQUEST_RATE]++;
   wh_visitor_note(connection, WH_CLOSE_REASON_MIN_REQUEST_BODY_DATA_RATE);
-  if (connection->session != NULL) wh_http1_body_timeout(connection->session);
+  if (connection->session == NULL) return;
+  if (connection->owner_protocol == WH_PROTOCOL_HTTP2)
+    wh_http2_body_timeout(connection->session);
+  else
+    wh_http1_body_timeout(connection->session);
 }
 
 static void judge_response(wh_pace *pace, uint64_t now) {
@@ -86,7 +90,11 @@ static void judge_response(wh_pace *pace, uint64_t now) {
   m->end = 0;
   wh_server_of(connection)->timeouts[WH_TIMEOUT_RESPONSE_RATE]++;
   wh_visitor_note(connection, WH_CLOSE_REASON_MIN_RESPONSE_DATA_RATE);
-  wh_connection_close(connection, 1);
+  /* Who reads nothing at all will not read a GOAWAY either. */
+  if (connection->owner_protocol == WH_PROTOCOL_HTTP2 && !connection->blocked)
+    wh_http2_end_slow(connection->session);
+  else
+    wh_connection_close(connection, 1);
 }
 
 static void on_timer(wh_timer *timer) {

@@ -22,14 +22,14 @@ static int is_wanted(const wh_server *server) {
 static void set16(uint8_t *at, uint16_t value) { memcpy(at, &value, sizeof value); }
 static void set32(uint8_t *at, uint32_t value) { memcpy(at, &value, sizeof value); }
 
-void wh_server_refused(void *user, const wh_http1 *session, wh_refusal reason) {
+void wh_server_refused(void *user, const wh_refuser *refuser, wh_refusal reason) {
   wh_server *server = user;
   if (!is_wanted(server) || server->destroying) return;
   uint64_t now = server->service.now_us;
   server->refusal_told_us = now;
-  const wh_connection *connection = wh_http1_connection(session);
+  const wh_connection *connection = refuser->connection;
   wh_refused_request request;
-  wh_http1_refused_request(session, reason, WH_REFUSAL_RECORD_INPUT_MOST, &request);
+  refuser->describe(refuser->session, reason, WH_REFUSAL_RECORD_INPUT_MOST, &request);
   char address[WH_ADDRESS_TEXT_SIZE];
   size_t address_length = wh_address_format(&connection->peer, address, sizeof address);
   /* What is being parsed stands in the arena, perhaps where the next loan would be. */

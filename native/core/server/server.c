@@ -43,6 +43,31 @@ static int is_usable(const wh_memory *memory) {
          memory->command_size >= 4096 && memory->control != NULL;
 }
 
+static uint32_t or_none(int64_t limit) {
+  return limit > UINT32_MAX ? UINT32_MAX : (uint32_t)limit;
+}
+
+static wh_http2_limits http2_limits(const wh_limits *limits) {
+  return (wh_http2_limits){
+      .streams = (uint32_t)limits->http2_streams,
+      .header_table = (uint32_t)limits->http2_header_table,
+      .frame_size = (uint32_t)limits->http2_frame_size,
+      .field_size = (uint32_t)limits->http2_field_size,
+      .stream_window = (uint32_t)limits->http2_stream_window,
+      .connection_window = (uint32_t)limits->http2_connection_window,
+      .floods =
+          {
+              [WH_HTTP2_FLOOD_RESETS] = or_none(limits->http2_resets),
+              [WH_HTTP2_FLOOD_PINGS] = or_none(limits->http2_pings),
+              [WH_HTTP2_FLOOD_SETTINGS] = or_none(limits->http2_settings),
+              [WH_HTTP2_FLOOD_PRIORITIES] = or_none(limits->http2_priorities),
+              [WH_HTTP2_FLOOD_EMPTY_FRAMES] = or_none(limits->http2_empty),
+              [WH_HTTP2_FLOOD_WINDOW_UPDATES] = or_none(limits->http2_updates),
+              [WH_HTTP2_FLOOD_UNKNOWN_FRAMES] = or_none(limits->http2_unknown),
+          },
+  };
+}
+
 int wh_server_create(const wh_memory *memory, const wh_limits *limits, const wh_host *host,
                      void *user, wh_server **out) {
   if (!is_usable(memory)) return WH_ERR_INVALID_ARGUMENT;
@@ -70,6 +95,12 @@ int wh_server_create(const wh_memory *memory, const wh_limits *limits, const wh_
       .upgraded = limits->max_concurrent_upgraded_connections == WH_UNLIMITED
                       ? UINT64_MAX
                       : (uint64_t)limits->max_concurrent_upgraded_connections,
+      .response_high = limits->max_response_buffer_size == WH_UNLIMITED
+                           ? UINT64_MAX
+                           : (uint64_t)limits->max_response_buffer_size,
+      .response_low = limits->max_response_buffer_size == WH_UNLIMITED
+                          ? UINT64_MAX
+                          : (uint64_t)limits->max_response_buffer_size / 4,
       .relaxed = (limits->allow_raw_query_characters ? WH_RELAXED_RAW_QUERY : 0U) |
                  (limits->allow_bare_line_feed ? WH_RELAXED_LINE_FEED : 0U) |
                  (limits->allow_host_header_override ? WH_RELAXED_HOST_OVERRIDE : 0U),
@@ -82,6 +113,10 @@ int wh_server_create(const wh_memory *memory, const wh_limits *limits, const wh_
   }
   if (error == WH_OK) error = wh_exchange_pool_create(&slab_source, server, &server->pool);
   if (error == WH_OK) error = wh_http1_prepare(service);
+  if (error == WH_OK) {
+    wh_http2_limits http2 = http2_limits(limits);
+    error = wh_http2_prepare(service, &http2);
+  }
   if (error == WH_OK) error = wh_server_init_refusals(server);
   if (error != WH_OK) {
     wh_server_destroy(server);
@@ -105,10 +140,12 @@ void wh_server_destroy(wh_server *server) {
     wh_server_endpoint *endpoint = server->endpoints;
     server->endpoints = endpoint->next;
     wh_gate_free(&endpoint->gate);
+    wh_tls_release(endpoint->tls);
     wh_free(endpoint);
   }
   wh_admission_free(server);
   wh_http1_unprepare(&server->service);
+  wh_http2_unprepare(&server->service);
   wh_server_free_refusals(server);
   wh_exchange_pool_destroy(server->pool);
   wh_outbox_free(&server->outbox);
@@ -119,19 +156,17 @@ void wh_server_destroy(wh_server *server) {
 
 /* --- listening --- */
 
-int wh_server_listen(wh_server *server, const wh_endpoint *endpoint, char *message,
-                     size_t message_size) {
-  return wh_server_listen_gated(server, endpoint, NULL, message, message_size);
-}
-
-int wh_server_listen_gated(wh_server *server, const wh_endpoint *endpoint, const wh_gate *gate,
-                           char *message, size_t message_size) {
+int wh_server_listen(wh_server *server, const wh_endpoint *endpoint,
+                     const wh_listen_options *options, char *message, size_t message_size) {
+  static const wh_listen_options none;
+  if (options == NULL) options = &none;
   if (server->listening_stopped) return WH_ERR_STATE;
   wh_server_endpoint *entry = wh_zalloc(sizeof *entry);
   if (entry == NULL) return WH_ERR_NO_MEMORY;
   int error = wh_listen(endpoint, &entry->listening, message, message_size);
   entry->server = server;
-  entry->https = endpoint->https;
+  entry->https = options->tls != NULL;
+  entry->protocols = options->protocols == 0 ? WH_PROTOCOL_HTTP1 : options->protocols;
   size_t opened = 0;
   while (error == WH_OK && opened < entry->listening.count) {
     wh_listener *listener = &entry->listeners[opened];
@@ -147,14 +182,27 @@ int wh_server_listen_gated(wh_server *server, const wh_endpoint *endpoint, const
     wh_free(entry);
     return error;
   }
-  if (gate != NULL) {
+  if (options->gate != NULL) {
     entry->is_gated = 1;
-    entry->gate = *gate;
+    entry->gate = *options->gate;
   }
+  entry->tls = options->tls;
+  if (entry->tls != NULL) wh_tls_retain(entry->tls);
   wh_server_endpoint **link = &server->endpoints;
   for (; *link != NULL; link = &(*link)->next) entry->index++;
   *link = entry;
   return WH_OK;
+}
+
+int wh_server_set_tls(wh_server *server, uint32_t number, wh_tls *tls) {
+  for (wh_server_endpoint *e = server->endpoints; e != NULL; e = e->next) {
+    if (e->index != number || e->tls == NULL) continue;
+    wh_tls_retain(tls);
+    wh_tls_release(e->tls);
+    e->tls = tls;
+    return WH_OK;
+  }
+  return WH_ERR_INVALID_ARGUMENT;
 }
 
 size_t wh_server_url(const wh_server *server, size_t index, char *out, size_t size) {
@@ -174,8 +222,8 @@ int wh_server_descriptor(const wh_server *server) { return wh_loop_descriptor(se
 
 /* Whether something waits that needs no event of the system. */
 static int has_work(const wh_server *server) {
-  return server->event_count > 0 || server->look_at != NULL || server->outbox.todo != NULL ||
-         server->outbox.owner != NULL;
+  return server->event_count > 0 || server->look_at != NULL || server->handshake_first != NULL ||
+         server->outbox.todo != NULL || server->outbox.owner != NULL;
 }
 
 int wh_server_timeout(wh_server *server) {
@@ -209,6 +257,10 @@ int wh_server_turn(wh_server *server, int timeout_ms) {
     /* Nothing there: a host that polls wants to know that quickly. Timers may have done something. */
     if (served > 0) wh_server_freshen(server);
     if (served > 0 || has_work(server)) round_off(server);
+    if (server->handshake_first != NULL) {
+      wh_server_handshake(server);
+      round_off(server);
+    }
     if (!wh_loop_has_rest(server->loop)) break;
     timeout_ms = 0;
   }
@@ -229,11 +281,18 @@ void wh_server_flush(wh_server *server) {
 
 size_t wh_server_connections(const wh_server *server) { return server->outbox.count; }
 
+const wh_filter *wh_server_exchange_filter(wh_server *server, uint32_t slot, uint32_t generation) {
+  const wh_exchange *exchange = wh_exchange_find(server->pool, slot, generation);
+  if (exchange == NULL || exchange->owner == NULL) return NULL;
+  const wh_connection *connection = exchange->protocol->connection(exchange);
+  return connection->closed ? NULL : connection->filter;
+}
+
 int wh_server_exchange_addresses(wh_server *server, uint32_t slot, uint32_t generation,
                                  wh_address *peer, wh_address *local) {
   const wh_exchange *exchange = wh_exchange_find(server->pool, slot, generation);
   if (exchange == NULL || exchange->owner == NULL) return WH_ERR_CLOSED;
-  const wh_connection *connection = wh_http1_connection(exchange->owner);
+  const wh_connection *connection = exchange->protocol->connection(exchange);
   if (connection->closed) return WH_ERR_CLOSED;
   *peer = connection->peer;
   if (wh_visitor_local(connection, local)) return WH_OK;
@@ -244,7 +303,7 @@ int wh_server_exchange_transport(wh_server *server, uint32_t slot, uint32_t gene
                                  wh_address *peer, wh_address *local) {
   const wh_exchange *exchange = wh_exchange_find(server->pool, slot, generation);
   if (exchange == NULL || exchange->owner == NULL) return WH_ERR_CLOSED;
-  const wh_connection *connection = wh_http1_connection(exchange->owner);
+  const wh_connection *connection = exchange->protocol->connection(exchange);
   if (connection->closed) return WH_ERR_CLOSED;
   wh_visitor_peer(connection, peer);
   return wh_address_local(connection->stream.handle.fd, local);

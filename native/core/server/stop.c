@@ -146,17 +146,13 @@ int64_t wh_server_linger_limit(const wh_server *server) {
 }
 
 static void end_window_of(wh_server *server, wh_connection *connection) {
-  wh_http1 *session = connection->session;
   if (connection->closed || connection->finishing) return;
-  if (wh_visitor_waits(connection)) {
+  if (wh_visitor_waits(connection) || connection->owner_protocol == 0) {
     wh_connection_close(connection, 0); /* nothing of it was read as HTTP */
-    return;
-  }
-  if (session != NULL) {
-    if (wh_http1_phase_of(session) == WH_HTTP1_HEAD)
-      wh_http1_head_timeout(session);
-    else
-      wh_http1_stop(session);
+  } else if (connection->owner_protocol == WH_PROTOCOL_HTTP2) {
+    wh_server_end_window_http2(connection);
+  } else if (connection->session != NULL) {
+    wh_server_end_window_http1(connection);
   } else if (connection->requests == 0 && connection->number > server->stop.last_number) {
     /* From the queue, and with a window as short as this its client had no time to ask. */
     wh_timer_set(wh_loop_timers(server->loop), &connection->timer,
@@ -184,12 +180,16 @@ void wh_server_stop(wh_server *server, uint32_t window_ms) {
   server->stopping = server->service.stopping = WH_STOPPING_WINDOW;
   wh_loop_touch(server->loop);
   wh_timer_init(&server->stop.window_timer, on_window_timer);
+  for (wh_connection *c = server->outbox.connections; c != NULL; c = c->next) {
+    if (c->owner_protocol == WH_PROTOCOL_HTTP2 && !c->closed) wh_http2_stop(c->session, 0);
+  }
   if (window_ms == 0) {
     end_window(server);
     wh_outbox_settle(&server->outbox);
   } else {
     wh_timer_set(wh_loop_timers(server->loop), &server->stop.window_timer,
                  wh_loop_now(server->loop) + window_ms);
+    wh_outbox_settle(&server->outbox); /* what tells clients of HTTP/2 */
   }
 }
 

@@ -104,7 +104,10 @@ static int hold(wh_visitor *visitor, const uint8_t *data, size_t length) {
 
 static void hand_on(wh_connection *connection, uint8_t *data, size_t length) {
   if (connection->closed || connection->finishing || connection->lingering) return;
-  connection->events->on_data(connection, data, length);
+  if (connection->filter != NULL)
+    connection->filter->type->receive(connection->filter, connection, data, length);
+  else
+    connection->events->on_data(connection, data, length);
 }
 
 static void set_timer(wh_server *server, wh_connection *connection, int64_t timeout) {
@@ -156,7 +159,7 @@ static void enter(wh_connection *connection, uint8_t *start, size_t start_length
     return;
   }
   visitor->state = VISITOR_IN;
-  wh_server_admit(connection);
+  wh_server_admit(connection, visitor->endpoint);
   if (start_length > 0) hand_on(connection, start, start_length);
   if (length > 0) hand_on(connection, data, length);
 }
@@ -263,7 +266,7 @@ void wh_visitor_arrives(wh_server_endpoint *endpoint, int fd, const wh_address *
     return;
   }
   if (!trusted && !gate->watched) {
-    wh_server_open(server, fd, peer);
+    wh_server_open(endpoint, fd, peer);
     return;
   }
   wh_visitor *visitor = wh_zalloc(sizeof *visitor);
@@ -312,7 +315,7 @@ void wh_visitor_look(wh_connection *connection) {
   }
   visitor->state = VISITOR_IN;
   wh_connection_read(connection, 1);
-  wh_server_admit(connection);
+  wh_server_admit(connection, visitor->endpoint);
   if (length > 0) hand_on(connection, data, length);
   if (visitor->eof) hand_on(connection, data, 0);
 }

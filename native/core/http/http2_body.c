@@ -1,0 +1,177 @@
+/*
+ * Bodies in. Bytes that the application awaits are handed on where they stand, and the windows that the
+ * client sees open by as many; what it does not want yet is copied and waits, and the windows stay as
+ * they are: so a client can have no more under way than its windows allowed.
+ */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "http/http2_session.h"
+
+static void consume(wh_http2_stream *stream, size_t length) {
+  if (length == 0) return;
+  if (stream->detached)
+    nghttp2_session_consume_connection(stream->session->engine, length);
+  else
+    nghttp2_session_consume(stream->session->engine, stream->id, length);
+}
+
+static int has_reader(const wh_http2_stream *stream) {
+  const wh_exchange *exchange = stream->exchange;
+  return exchange != NULL && exchange->dispatched && !exchange->aborted && !stream->reset;
+}
+
+/* Whether what came, or is to come, is more than the body may have. */
+static int exceeds_limit(const wh_http2_stream *stream) {
+  if (stream->tunnel) return 0;
+  uint64_t known = stream->has_content_length && stream->content_length > stream->received
+                       ? stream->content_length
+                       : stream->received;
+  return known > stream->body_limit;
+}
+
+void wh_http2_drop_body(wh_http2_stream *stream) {
+  size_t dropped = 0;
+  while (stream->in_first != NULL) {
+    wh_http2_piece *piece = stream->in_first;
+    stream->in_first = piece->next;
+    dropped += (size_t)(piece->length - piece->offset);
+    wh_free(piece);
+  }
+  stream->in_last = NULL;
+  /* Of the stream nobody awaits more, but the connection's window is everybody's. */
+  if (dropped > 0) nghttp2_session_consume_connection(stream->session->engine, dropped);
+}
+
+static int keep(wh_http2_stream *stream, const uint8_t *data, size_t length) {
+  wh_http2_piece *piece = wh_alloc(sizeof *piece + length);
+  if (piece == NULL) return WH_ERR_NO_MEMORY;
+  memset(piece, 0, sizeof *piece);
+  piece->length = length;
+  memcpy(piece->bytes, data, length);
+  if (stream->in_last != NULL)
+    stream->in_last->next = piece;
+  else
+    stream->in_first = piece;
+  stream->in_last = piece;
+  return WH_OK;
+}
+
+int wh_http2_on_data(nghttp2_session *engine, uint8_t flags, int32_t id, const uint8_t *data,
+                     size_t length, void *user) {
+  wh_http2 *session = user;
+  wh_http_service *service = session->service;
+  wh_http2_stream *stream = nghttp2_session_get_stream_user_data(engine, id);
+  (void)flags;
+  session->body_bytes += length;
+  if (stream == NULL || !has_reader(stream)) {
+    nghttp2_session_consume_connection(engine, length);
+    return 0;
+  }
+  wh_exchange *exchange = stream->exchange;
+  stream->received += length;
+  exchange->continue_due = 0; /* it did not wait for it */
+  if (stream->has_content_length && stream->received > stream->content_length) {
+    nghttp2_session_consume_connection(engine, length);
+    wh_http2_refuse(stream, WH_REFUSED_CONTENT_LENGTH);
+    return 0;
+  }
+  if (stream->opened && exceeds_limit(stream)) {
+    nghttp2_session_consume_connection(engine, length);
+    wh_http2_refuse(stream, WH_REFUSED_BODY_TOO_LARGE);
+    return 0;
+  }
+  if (exchange->body_wanted && stream->in_first == NULL) {
+    service->receiver->keep(service->user, data + length);
+    service->receiver->body(service->user, exchange, data, length);
+    consume(stream, length);
+  } else if (keep(stream, data, length) != WH_OK) {
+    nghttp2_session_consume_connection(engine, length);
+    wh_http2_reset(stream, NGHTTP2_INTERNAL_ERROR);
+  }
+  return 0;
+}
+
+/* Hands bytes on that do not stand in the arena. 0: there is no room for them now. */
+static int lend(wh_http2 *session, const uint8_t *bytes, size_t length, uint8_t **out) {
+  *out = session->service->transport->lend(session->connection, length);
+  if (*out == NULL) return 0;
+  memcpy(*out, bytes, length);
+  return 1;
+}
+
+static int tell_end(wh_http2_stream *stream) {
+  wh_http2 *session = stream->session;
+  wh_http_service *service = session->service;
+  wh_exchange *exchange = stream->exchange;
+  if (stream->end_told || !stream->remote_ended || stream->in_first != NULL) return 1;
+  if (stream->trailers_length > 0) {
+    uint8_t *lines;
+    /* Not while the engine reads: its input stands where the loan would be. */
+    if (session->in_engine || !lend(session, stream->trailers, stream->trailers_length, &lines)) return 0;
+    service->receiver->trailers(service->user, exchange, lines, stream->trailers_length);
+  }
+  stream->end_told = 1;
+  exchange->body_done = 1;
+  wh_http2_await(stream, 0);
+  service->receiver->body_end(service->user, exchange);
+  return 1;
+}
+
+int wh_http2_deliver(wh_http2_stream *stream) {
+  wh_http2 *session = stream->session;
+  wh_http_service *service = session->service;
+  wh_exchange *exchange = stream->exchange;
+  if (!has_reader(stream) || exchange->body_done) return 1;
+  while (stream->in_first != NULL && exchange->body_wanted) {
+    wh_http2_piece *piece = stream->in_first;
+    uint8_t *bytes;
+    if (!lend(session, piece->bytes, (size_t)piece->length, &bytes)) return 0;
+    service->receiver->body(service->user, exchange, bytes, (size_t)piece->length);
+    stream->in_first = piece->next;
+    if (piece->next == NULL) stream->in_last = NULL;
+    consume(stream, (size_t)piece->length);
+    wh_free(piece);
+  }
+  return tell_end(stream);
+}
+
+void wh_http2_remote_end(wh_http2_stream *stream) {
+  stream->remote_ended = 1;
+  if (!has_reader(stream)) return;
+  if (stream->has_content_length && stream->received != stream->content_length) {
+    wh_http2_refuse(stream, WH_REFUSED_CONTENT_LENGTH);
+    return;
+  }
+  if (!tell_end(stream)) wh_http2_want_look(stream->session);
+}
+
+/* --- what the application orders --- */
+
+void wh_http2_read(wh_exchange *exchange, int on) {
+  wh_http2_stream *stream = exchange->owner;
+  wh_http2 *session = stream->session;
+  exchange->body_wanted = on != 0;
+  if (exchange->body_done || stream->reset) return;
+  if (on && !stream->opened) {
+    stream->opened = 1;
+    if (exceeds_limit(stream)) {
+      wh_http2_refuse(stream, WH_REFUSED_BODY_TOO_LARGE);
+      wh_http2_send(session);
+      return;
+    }
+    if (exchange->continue_due && !exchange->started) {
+      static const wh_answer go_on = {.status = 100};
+      exchange->continue_due = 0;
+      exchange->protocol->inform(exchange, &go_on);
+    }
+  }
+  if (!stream->tunnel) wh_http2_await(stream, on && !stream->remote_ended);
+  if (on && (stream->in_first != NULL || stream->remote_ended)) wh_http2_want_look(session);
+}
+
+void wh_http2_limit_body(wh_exchange *exchange, uint64_t most) {
+  wh_http2_stream *stream = exchange->owner;
+  if (!stream->opened) stream->body_limit = most;
+}

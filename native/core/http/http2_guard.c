@@ -1,0 +1,116 @@
+/*
+ * What a client may not do for ever: frames that cost us something and it nothing are counted by kind,
+ * ten seconds at a time, and too many of one kind end the connection with ENHANCE_YOUR_CALM (RFC 9113
+ * section 10.5). The limits are far above what any client needs, and far below what hurts.
+ *
+ * Here too: stream ids that are lower than one already used (section 5.1.1), which the engine lets pass.
+ */
+#include "http/http2_session.h"
+
+int wh_http2_guard_count(wh_http2 *session, wh_http2_flood kind) {
+  wh_http2_guard *guard = &session->guard;
+  wh_http2_shared *shared = session->service->http2;
+  uint64_t now = session->service->now_us;
+  if (now - guard->since_us > WH_HTTP2_FLOOD_WINDOW * UINT64_C(1000)) {
+    guard->since_us = now;
+    session->data_frames = 0;
+    for (size_t i = 0; i < WH_HTTP2_FLOOD_COUNT; i++) guard->counts[i] = 0;
+  }
+  uint64_t most = shared->limits.floods[kind];
+  /* A client opens two windows for each DATA that it takes, and some do it in small steps. */
+  if (kind == WH_HTTP2_FLOOD_WINDOW_UPDATES) most += session->data_frames * 8;
+  if (++guard->counts[kind] <= most || most >= UINT32_MAX) return 0;
+  if (!guard->tripped) shared->floods[kind]++;
+  guard->tripped = 1;
+  return 1;
+}
+
+void wh_http2_note_reset(wh_http2 *session, int32_t id) {
+  wh_http2_guard *guard = &session->guard;
+  guard->resets[guard->reset_place++ % WH_HTTP2_RESETS] = id;
+}
+
+int wh_http2_was_reset(const wh_http2 *session, int32_t id) {
+  for (size_t i = 0; i < WH_HTTP2_RESETS; i++) {
+    if (session->guard.resets[i] == id) return 1;
+  }
+  return 0;
+}
+
+/* Remembers that the client has gone from one stream id to another that is not the next. */
+static void note_skip(wh_http2_guard *guard, int32_t from, int32_t to) {
+  if (guard->skip_count == WH_HTTP2_SKIPS) return; /* which of the two codes it gets does not matter */
+  guard->skips[guard->skip_count].from = from;
+  guard->skips[guard->skip_count].to = to;
+  guard->skip_count++;
+}
+
+static int was_skipped(const wh_http2_guard *guard, int32_t id) {
+  for (size_t i = 0; i < guard->skip_count; i++) {
+    if (id > guard->skips[i].from && id < guard->skips[i].to) return 1;
+  }
+  return 0;
+}
+
+/* HEADERS: 0, or the code of a connection error. */
+static uint32_t judge_headers(wh_http2 *session, int32_t id) {
+  wh_http2_guard *guard = &session->guard;
+  if (id % 2 == 0) return NGHTTP2_NO_ERROR; /* the engine's to refuse */
+  if (id > guard->last_id) {
+    if (id > guard->last_id + 2 && (guard->last_id > 0 || id > 1)) {
+      note_skip(guard, guard->last_id, id);
+    }
+    guard->last_id = id;
+    return NGHTTP2_NO_ERROR;
+  }
+  /* Trailers of an open stream, or of one that we have reset and it does not know that yet. */
+  if (nghttp2_session_find_stream(session->engine, id) != NULL) return NGHTTP2_NO_ERROR;
+  if (was_skipped(guard, id)) return NGHTTP2_PROTOCOL_ERROR;
+  return wh_http2_was_reset(session, id) ? NGHTTP2_NO_ERROR : NGHTTP2_STREAM_CLOSED;
+}
+
+uint32_t wh_http2_guard_frame(wh_http2 *session, const nghttp2_frame_hd *hd) {
+  wh_http2_flood kind;
+  switch (hd->type) {
+  case NGHTTP2_DATA:
+    if (hd->length > 0 || hd->flags & NGHTTP2_FLAG_END_STREAM) {
+      if (nghttp2_session_find_stream(session->engine, hd->stream_id) == NULL &&
+          hd->stream_id % 2 == 1 && hd->stream_id <= session->guard.last_id &&
+          !was_skipped(&session->guard, hd->stream_id) &&
+          !wh_http2_was_reset(session, hd->stream_id)) {
+        return NGHTTP2_STREAM_CLOSED;
+      }
+      return NGHTTP2_NO_ERROR;
+    }
+    kind = WH_HTTP2_FLOOD_EMPTY_FRAMES;
+    break;
+  case NGHTTP2_HEADERS: return judge_headers(session, hd->stream_id);
+  case NGHTTP2_CONTINUATION:
+    if (hd->length > 0) return NGHTTP2_NO_ERROR;
+    kind = WH_HTTP2_FLOOD_EMPTY_FRAMES;
+    break;
+  case NGHTTP2_RST_STREAM: kind = WH_HTTP2_FLOOD_RESETS; break;
+  case NGHTTP2_PING: kind = WH_HTTP2_FLOOD_PINGS; break;
+  case NGHTTP2_SETTINGS: kind = WH_HTTP2_FLOOD_SETTINGS; break;
+  case NGHTTP2_PRIORITY:
+  case NGHTTP2_PRIORITY_UPDATE: kind = WH_HTTP2_FLOOD_PRIORITIES; break;
+  case NGHTTP2_WINDOW_UPDATE: kind = WH_HTTP2_FLOOD_WINDOW_UPDATES; break;
+  case NGHTTP2_GOAWAY:
+  case NGHTTP2_PUSH_PROMISE: return NGHTTP2_NO_ERROR;
+  default: kind = WH_HTTP2_FLOOD_UNKNOWN_FRAMES; break;
+  }
+  return wh_http2_guard_count(session, kind) ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_NO_ERROR;
+}
+
+/* The engine answers a fault of the client with RST_STREAM: "made you reset". */
+int wh_http2_on_invalid_frame(nghttp2_session *engine, const nghttp2_frame *frame, int error,
+                              void *user) {
+  wh_http2 *session = user;
+  (void)engine;
+  (void)error;
+  if (frame->hd.stream_id != 0 && wh_http2_guard_count(session, WH_HTTP2_FLOOD_RESETS)) {
+    wh_http2_fail(session, NGHTTP2_ENHANCE_YOUR_CALM);
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+  }
+  return 0;
+}
