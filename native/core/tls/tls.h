@@ -63,7 +63,8 @@ typedef struct wh_tls_settings {
   const char *groups;        /* NULL = X25519:P-256:P-384 */
   int tickets;               /* sessions can be resumed */
   uint32_t session_seconds;  /* for so long */
-  const uint8_t *ticket_keys; /* WH_TLS_TICKET_KEY_SIZE each: the first one seals, all open; NULL = random */
+  const uint8_t
+      *ticket_keys; /* WH_TLS_TICKET_KEY_SIZE each: the first one seals, all open; NULL = random */
   size_t ticket_key_count;
 } wh_tls_settings;
 
