@@ -81,6 +81,12 @@ static int wants_bytes(const tls_filter *filter) {
          wh_openssl.SSL_want(filter->ssl) == SSL_READING;
 }
 
+static void go_on_sealing(tls_filter *filter, wh_connection *connection) {
+  if (!filter->seal_waits) return;
+  filter->seal_waits = 0;
+  wh_connection_flush(connection);
+}
+
 /* Opens the records of the source into `plain`, where there is room for all, and hands them on. */
 static void open_records(tls_filter *filter, wh_connection *connection, uint8_t *plain,
                          size_t room) {
@@ -102,13 +108,13 @@ static void open_records(tls_filter *filter, wh_connection *connection, uint8_t 
   }
   filter->source_length = 0;
   filter->wire = NULL;
-  /* An alert, an answer to a key update: before the wire buffer serves somebody else. */
   int ended = 0;
   if (!going_on) {
     ended = filter->notified && filter->violation == NULL && !filter->no_memory;
     if (!ended) filter->phase = TLS_OVER;
     wh_openssl.ERR_clear_error();
   }
+  /* An alert, before the wire buffer serves somebody else. Key updates are answered with the next data. */
   if (!send_wire(connection, wire)) return;
   if (used > 0) {
     wh_connection_plain(connection, plain, used);
@@ -118,9 +124,8 @@ static void open_records(tls_filter *filter, wh_connection *connection, uint8_t 
     tell_end(filter, connection, plain);
   } else if (!going_on) {
     wh_connection_close(connection, 1);
-  } else if (filter->seal_waits) {
-    filter->seal_waits = 0;
-    wh_connection_flush(connection);
+  } else {
+    go_on_sealing(filter, connection);
   }
 }
 
@@ -200,8 +205,10 @@ static void finish_handshake(tls_filter *filter, wh_connection *connection, uint
   if (connection->closed) return;
   if (filter->source_length > 0 || wh_openssl.SSL_has_pending(filter->ssl)) {
     open_records(filter, connection, scratch, room);
-    if (connection->closed) return;
+  } else {
+    go_on_sealing(filter, connection);
   }
+  if (connection->closed) return;
   if (filter->wire_ended) tell_end(filter, connection, scratch);
 }
 
@@ -269,8 +276,11 @@ static void filter_receive(wh_filter *base, wh_connection *connection, uint8_t *
 
 static ssize_t filter_seal(wh_filter *base, const uint8_t *data, size_t length, wh_wire *wire) {
   tls_filter *filter = filter_of(base);
-  if (filter->phase == TLS_HANDSHAKING || length == 0) return 0;
   if (filter->phase == TLS_OVER || filter->ended) return WH_ERR_CLOSED;
+  if (filter->phase == TLS_HANDSHAKING || length == 0) {
+    filter->seal_waits = 1;
+    return 0;
+  }
   if (length > SEAL_MOST) length = SEAL_MOST;
   /* Once for all records: each of them then finds its room. */
   if (wh_wire_reserve(wire, length + (length / RECORD_MOST + 1) * RECORD_EXTRA) == NULL) {
