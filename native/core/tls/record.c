@@ -27,6 +27,8 @@
 #define SEAL_MOST 65536U
 /* Waiting bytes of a handshake: with more than these the connection reads nothing until its turn. */
 #define HELD_MOST 65536U
+/* Unsent bytes above which a peer that makes us answer (key updates) and reads nothing is a nuisance. */
+#define UNSENT_MOST (4 * SEAL_MOST)
 /* Bytes of a handshake from the client: its hello (OpenSSL: 131 kB at most) and certificates (100 kB). */
 #define HANDSHAKE_MOST 262144U
 
@@ -108,13 +110,17 @@ static void open_records(tls_filter *filter, wh_connection *connection, uint8_t 
   }
   filter->source_length = 0;
   filter->wire = NULL;
+  if (wire->used > 0 && filter->base.unsent_length > UNSENT_MOST) {
+    filter->violation = "answers are not read";
+    going_on = 0;
+  }
   int ended = 0;
   if (!going_on) {
     ended = filter->notified && filter->violation == NULL && !filter->no_memory;
     if (!ended) filter->phase = TLS_OVER;
     wh_openssl.ERR_clear_error();
   }
-  /* An alert, before the wire buffer serves somebody else. Key updates are answered with the next data. */
+  /* An alert, an answer to a key update: before the wire buffer serves somebody else. */
   if (!send_wire(connection, wire)) return;
   if (used > 0) {
     wh_connection_plain(connection, plain, used);
