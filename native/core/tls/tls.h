@@ -62,8 +62,9 @@ typedef struct wh_tls_settings {
   const char *cipher_suites; /* of TLS 1.3; NULL = AES-128-GCM, AES-256-GCM, ChaCha20 */
   const char *groups;        /* NULL = X25519:P-256:P-384 */
   int tickets;               /* sessions can be resumed */
-  uint32_t session_seconds;  /* for so long */
-  const uint8_t *ticket_keys; /* WH_TLS_TICKET_KEY_SIZE each: the first one seals, all open; NULL = random */
+  uint32_t session_seconds;  /* for so long: 0 = two hours, a week at most */
+  const uint8_t
+      *ticket_keys; /* of WH_TLS_TICKET_KEY_SIZE: the first seals, all open; NULL = random */
   size_t ticket_key_count;
 } wh_tls_settings;
 
@@ -77,7 +78,10 @@ typedef struct wh_tls wh_tls;
 int wh_tls_create(const wh_tls_settings *settings, wh_tls **out, char *message, size_t size);
 void wh_tls_retain(wh_tls *tls);
 void wh_tls_release(wh_tls *tls); /* NULL is fine */
-/* Other ticket keys from now on: see ticket_keys above; 0 keys = new random ones. 0 or an error. */
+/*
+ * Other ticket keys from now on: see ticket_keys above. 0 keys: a new random one seals, and what sealed
+ * before opens still, until this is called again. 0 or an error.
+ */
 int wh_tls_set_ticket_keys(wh_tls *tls, const uint8_t *keys, size_t count);
 
 /* What the server of a connection is told of its handshake. */
@@ -119,7 +123,10 @@ void wh_tls_get_facts(const wh_filter *filter, wh_tls_facts *out);
  * writes to `out` if it fits into `size`.
  */
 size_t wh_tls_peer_certificate(const wh_filter *filter, size_t index, uint8_t *out, size_t size);
-/* RFC 9266 tls-exporter (TLS 1.3) binding, 32 bytes; WH_ERR_NOT_SUPPORTED where there is none. */
+/*
+ * RFC 9266 tls-exporter binding, 32 bytes. WH_ERR_NOT_SUPPORTED where there is none: before the handshake
+ * is done, and with TLS 1.2 where the client does not have the extended master secret.
+ */
 int wh_tls_channel_binding(const wh_filter *filter, uint8_t out[32]);
 
 #endif
