@@ -322,7 +322,8 @@ int app_listen_gated(app *a, const char *url, const wh_gate *gate) {
   char message[WH_MESSAGE_SIZE] = "", bound[WH_ENDPOINT_TEXT_SIZE];
   int error = wh_endpoint_parse_url(url, strlen(url), &endpoint, message, sizeof message);
   if (error == WH_OK) {
-    error = wh_server_listen_gated(a->server, &endpoint, gate, message, sizeof message);
+    wh_listen_options options = {.gate = gate, .protocols = a->protocols, .tls = a->tls};
+    error = wh_server_listen(a->server, &endpoint, &options, message, sizeof message);
   }
   if (error != WH_OK) return error;
   assert_true(wh_server_url(a->server, 0, bound, sizeof bound) > 0);

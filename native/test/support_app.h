@@ -99,6 +99,8 @@ struct app {
   int garbage; /* commands are nonsense on purpose: they may name pinned buffers that never were */
   int dispatching;
   client *clients;
+  unsigned protocols; /* of the endpoints that are opened from now on; 0 = HTTP/1 */
+  wh_tls *tls;        /* likewise; the test's */
   uint16_t port;
 };
 

@@ -119,6 +119,11 @@ static void fake_close(void *connection, int reset) {
   closed = 1;
 }
 
+static int fake_is_secure(const void *connection) {
+  (void)connection;
+  return 0;
+}
+
 static const wh_transport transport = {
     .reserve = fake_reserve,
     .commit = fake_commit,
@@ -130,6 +135,7 @@ static const wh_transport transport = {
     .read = ignore_switch,
     .finish = fake_finish,
     .close = fake_close,
+    .is_secure = fake_is_secure,
 };
 
 /* --- above --- */
@@ -231,7 +237,7 @@ static void on_exchange(void *user, wh_exchange *exchange) {
   (void)exchange;
 }
 
-static void on_refused(void *user, const wh_http1 *refused, wh_refusal reason) {
+static void on_refused(void *user, const wh_refuser *refused, wh_refusal reason) {
   (void)user;
   (void)refused;
   assert_in_range(reason, 1, WH_REFUSAL_COUNT - 1);

@@ -31,7 +31,7 @@ typedef struct wh_cached_head {
 
 typedef struct wh_head_cache {
   wh_cached_head places[WH_HEAD_CACHE_PLACES];
-  uint32_t uses; /* of places */
+  uint32_t uses;     /* of places */
   uint32_t *numbers; /* the last number that was given, by any cache of the service */
   unsigned misses;
   uint8_t last; /* the place found last */

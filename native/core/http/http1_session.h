@@ -59,7 +59,7 @@ struct wh_http1 {
   uint8_t in_value : 1;     /* the last span was of a value */
   uint8_t refused_head : 1; /* the refused request was HEAD: no body */
   uint8_t allow_options : 1, allow_connect : 1; /* which Allow a 405 carries */
-  uint8_t secure : 1;      /* over TLS */
+  uint8_t secure : 1;                           /* over TLS */
   uint8_t preface : 1;     /* the request line that is refused begins an HTTP/2 connection */
   uint8_t body_opened : 1; /* the application has begun to read the body: its limit is settled */
   uint8_t body_held : 1;   /* the body exceeds its limit, which the application may yet raise */

@@ -326,8 +326,7 @@ void wh_http2_send(wh_http2 *session) {
     const uint8_t *data;
     nghttp2_ssize length = nghttp2_session_mem_send2(session->engine, &data);
     if (length == 0) break;
-    uint8_t *out =
-        length > 0 ? transport->reserve(session->connection, (size_t)length) : NULL;
+    uint8_t *out = length > 0 ? transport->reserve(session->connection, (size_t)length) : NULL;
     if (out == NULL) {
       session->in_engine = 0;
       session->over = 1;
@@ -345,8 +344,8 @@ void wh_http2_send(wh_http2 *session) {
     transport->notify_room(session->connection);
   }
   set_stalled(session, full);
-  int done = !nghttp2_session_want_read(session->engine) &&
-             !nghttp2_session_want_write(session->engine);
+  int done =
+      !nghttp2_session_want_read(session->engine) && !nghttp2_session_want_write(session->engine);
   if (done || ((session->eof || session->ending) && session->streams == 0 && !full &&
                !nghttp2_session_want_write(session->engine))) {
     finish(session);
@@ -407,9 +406,8 @@ void wh_http2_receive(wh_http2 *session, uint8_t *data, size_t length) {
   session->input_end = NULL;
   if (session->over) return;
   if (taken < 0) {
-    uint32_t code = taken == NGHTTP2_ERR_FLOODED        ? NGHTTP2_ENHANCE_YOUR_CALM
-                    : taken == NGHTTP2_ERR_NOMEM ||
-                              taken == NGHTTP2_ERR_CALLBACK_FAILURE
+    uint32_t code = taken == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM
+                    : taken == NGHTTP2_ERR_NOMEM || taken == NGHTTP2_ERR_CALLBACK_FAILURE
                         ? NGHTTP2_INTERNAL_ERROR
                         : NGHTTP2_PROTOCOL_ERROR;
     wh_http2_fail(session, code);

@@ -27,15 +27,15 @@ typedef enum wh_http2_phase {
 } wh_http2_phase;
 
 /* What a client must not do for ever, for nothing: X(constant, name in metrics) */
-#define WH_HTTP2_FLOODS(X)                                                                         \
-  X(RESETS, "resets")               /* streams that it resets, or has us reset */          \
-  X(PINGS, "pings")                  /* PING frames */                                      \
-  X(SETTINGS, "settings")         /* SETTINGS frames */                                  \
-  X(PRIORITIES, "priorities")   /* PRIORITY and PRIORITY_UPDATE frames */              \
-  X(EMPTY_FRAMES, "emptyFrames")     /* DATA and CONTINUATION that carry nothing */         \
-  X(WINDOW_UPDATES, "windowUpdates") /* beyond what our DATA calls for */                 \
-  X(UNKNOWN_FRAMES, "unknownFrames") /* of types that nobody knows */                     \
-  X(HEADER_BLOCKS, "headerBlocks")  /* header sections of twice what is allowed */
+#define WH_HTTP2_FLOODS(X)                                                          \
+  X(RESETS, "resets")                /* streams that it resets, or has us reset */  \
+  X(PINGS, "pings")                  /* PING frames */                              \
+  X(SETTINGS, "settings")            /* SETTINGS frames */                          \
+  X(PRIORITIES, "priorities")        /* PRIORITY and PRIORITY_UPDATE frames */      \
+  X(EMPTY_FRAMES, "emptyFrames")     /* DATA and CONTINUATION that carry nothing */ \
+  X(WINDOW_UPDATES, "windowUpdates") /* beyond what our DATA calls for */           \
+  X(UNKNOWN_FRAMES, "unknownFrames") /* of types that nobody knows */               \
+  X(HEADER_BLOCKS, "headerBlocks")   /* header sections of twice what is allowed */
 
 typedef enum wh_http2_flood {
 #define WH_HTTP2_FLOOD_CONSTANT(constant, name) WH_HTTP2_FLOOD_##constant,
@@ -52,12 +52,12 @@ extern const char *const wh_http2_flood_names[];
 
 /* UINT32_MAX = no limit. */
 typedef struct wh_http2_limits {
-  uint32_t streams;           /* open at once: http2.maxStreamsPerConnection */
-  uint32_t header_table;      /* bytes: http2.headerTableSize */
-  uint32_t frame_size;        /* bytes: http2.maxFrameSize */
-  uint32_t field_size;        /* bytes of a field: http2.maxRequestHeaderFieldSize */
-  uint32_t stream_window;     /* bytes: http2.initialStreamWindowSize */
-  uint32_t connection_window; /* bytes: http2.initialConnectionWindowSize */
+  uint32_t streams;                      /* open at once: http2.maxStreamsPerConnection */
+  uint32_t header_table;                 /* bytes: http2.headerTableSize */
+  uint32_t frame_size;                   /* bytes: http2.maxFrameSize */
+  uint32_t field_size;                   /* bytes of a field: http2.maxRequestHeaderFieldSize */
+  uint32_t stream_window;                /* bytes: http2.initialStreamWindowSize */
+  uint32_t connection_window;            /* bytes: http2.initialConnectionWindowSize */
   uint32_t floods[WH_HTTP2_FLOOD_COUNT]; /* frames in WH_HTTP2_FLOOD_WINDOW */
 } wh_http2_limits;
 

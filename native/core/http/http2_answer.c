@@ -281,8 +281,7 @@ static void http2_start(wh_exchange *exchange, const wh_answer *answer) {
   if (stream->reset) return;
   exchange->no_body = status_has_no_body(answer->status) != 0;
   uint64_t length = UINT64_MAX;
-  if (answer->flags & WH_COMMAND_FLAG_HAS_LENGTH &&
-      (!exchange->no_body || answer->status == 304)) {
+  if (answer->flags & WH_COMMAND_FLAG_HAS_LENGTH && (!exchange->no_body || answer->status == 304)) {
     length = answer->content_length;
     exchange->has_length = !exchange->no_body;
     exchange->response_left = length;
@@ -317,8 +316,7 @@ static void http2_file(wh_exchange *exchange, const wh_answer *answer) {
   uint64_t length = answer->content_length;
   int unwanted = length == 0 || exchange->head_only || exchange->no_body || stream->reset;
   int too_much = exchange->has_length && length > exchange->response_left;
-  wh_http2_piece *piece =
-      unwanted || too_much ? NULL : new_piece(stream, WH_HTTP2_FILE, 0);
+  wh_http2_piece *piece = unwanted || too_much ? NULL : new_piece(stream, WH_HTTP2_FILE, 0);
   if (piece == NULL) {
     service->receiver->drop_file(service->user, answer->file);
     if (too_much && !unwanted) wh_http2_reset(stream, NGHTTP2_INTERNAL_ERROR);

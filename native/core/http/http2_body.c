@@ -109,7 +109,8 @@ static int tell_end(wh_http2_stream *stream) {
   if (stream->trailers_length > 0) {
     uint8_t *lines;
     /* Not while the engine reads: its input stands where the loan would be. */
-    if (session->in_engine || !lend(session, stream->trailers, stream->trailers_length, &lines)) return 0;
+    if (session->in_engine || !lend(session, stream->trailers, stream->trailers_length, &lines))
+      return 0;
     service->receiver->trailers(service->user, exchange, lines, stream->trailers_length);
   }
   stream->end_told = 1;

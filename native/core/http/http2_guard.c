@@ -39,7 +39,8 @@ int wh_http2_was_reset(const wh_http2 *session, int32_t id) {
 
 /* Remembers that the client has gone from one stream id to another that is not the next. */
 static void note_skip(wh_http2_guard *guard, int32_t from, int32_t to) {
-  if (guard->skip_count == WH_HTTP2_SKIPS) return; /* which of the two codes it gets does not matter */
+  if (guard->skip_count == WH_HTTP2_SKIPS)
+    return; /* which of the two codes it gets does not matter */
   guard->skips[guard->skip_count].from = from;
   guard->skips[guard->skip_count].to = to;
   guard->skip_count++;

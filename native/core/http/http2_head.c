@@ -334,8 +334,8 @@ static const wh_cached_head *find_cached(wh_http2_stream *stream) {
   const wh_exchange *exchange = stream->exchange;
   const uint8_t *section = exchange->slot + WH_SLOT_DATA + stream->fields_start;
   size_t length = stream->raw_used - stream->fields_start;
-  const wh_cached_head *cached = wh_head_cache_find(&session->service->http2->heads,
-                                                    &session->head_hint, section, length);
+  const wh_cached_head *cached =
+      wh_head_cache_find(&session->service->http2->heads, &session->head_hint, section, length);
   if (cached == NULL || cached->length != length || cached->fields != stream->fields) return NULL;
   for (uint32_t i = 0; i < cached->fields; i++) {
     uint16_t ours, theirs;
@@ -447,9 +447,9 @@ static wh_refusal check_section(wh_http2_stream *stream, wh_head_facts *facts) {
     if (cookies > 1) {
       if (join_cookies(stream) != 0) return WH_REFUSED_NO_MEMORY;
     } else {
-      id = wh_head_cache_note(&session->service->http2->heads, &session->head_hint,
-                              stream->exchange, WH_SLOT_DATA + stream->fields_start, length,
-                              stream->fields, facts);
+      id =
+          wh_head_cache_note(&session->service->http2->heads, &session->head_hint, stream->exchange,
+                             WH_SLOT_DATA + stream->fields_start, length, stream->fields, facts);
     }
   }
   wh_slot_set32(stream->exchange, WH_SLOT_HEAD_ID, id);
@@ -504,8 +504,8 @@ static wh_refusal take_target(wh_http2_stream *stream) {
   if (method + target + 12 > limits->request_line_size) return WH_REFUSED_REQUEST_LINE_TOO_LONG;
   uint8_t *line = wh_http2_scratch(session, method + target + 16);
   if (line == NULL) return WH_REFUSED_NO_MEMORY;
-  uint8_t *out = stream->extended ? put(line, "GET", 3)
-                                  : put(line, pseudo(stream, WH_PSEUDO_METHOD), method);
+  uint8_t *out =
+      stream->extended ? put(line, "GET", 3) : put(line, pseudo(stream, WH_PSEUDO_METHOD), method);
   *out++ = ' ';
   out = put(out, pseudo(stream, which), target);
   out = put(out, " HTTP/1.1", 9);
@@ -563,8 +563,8 @@ static void take_priority(wh_http2_stream *stream) {
     memcpy(&f, wh_slot_field(exchange, i), sizeof f);
     if (f.name_length != 8 || memcmp(exchange->slot + f.name_offset, "priority", 8) != 0) continue;
     nghttp2_extpri priority = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY};
-    if (nghttp2_extpri_parse_priority(&priority, exchange->slot + f.value_offset,
-                                      f.value_length) == 0) {
+    if (nghttp2_extpri_parse_priority(&priority, exchange->slot + f.value_offset, f.value_length) ==
+        0) {
       nghttp2_session_change_extpri_stream_priority(stream->session->engine, stream->id, &priority,
                                                     0);
     }

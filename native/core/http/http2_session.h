@@ -57,20 +57,20 @@ struct wh_http2 {
   wh_http2_stream *sending;   /* whose order is being carried out; NULL once it is gone */
   wh_http2_guard guard;
   const uint8_t *input_end; /* of what the engine reads; NULL outside of that */
-  uint64_t body_bytes;  /* received */
-  uint64_t out_queued;  /* bytes of bodies that wait to be sent, of all streams */
-  uint64_t data_frames; /* sent */
-  uint32_t reading;     /* streams whose bodies are awaited */
+  uint64_t body_bytes;      /* received */
+  uint64_t out_queued;      /* bytes of bodies that wait to be sent, of all streams */
+  uint64_t data_frames;     /* sent */
+  uint32_t reading;         /* streams whose bodies are awaited */
   uint8_t head_hint;
   uint8_t secure : 1;
-  uint8_t in_block : 1; /* a header block is being received */
+  uint8_t in_block : 1;  /* a header block is being received */
   uint8_t in_engine : 1; /* a callback of the engine may be running */
   uint8_t eof : 1;
   uint8_t over : 1;
   uint8_t stalled : 1;
-  uint8_t greeted : 1;   /* our SETTINGS are out */
-  uint8_t noticed : 1;   /* the first GOAWAY of the pair is out */
-  uint8_t ending : 1;    /* the last one */
+  uint8_t greeted : 1; /* our SETTINGS are out */
+  uint8_t noticed : 1; /* the first GOAWAY of the pair is out */
+  uint8_t ending : 1;  /* the last one */
   uint8_t wants_look : 1;
   uint8_t pinged : 1;
 };
@@ -125,9 +125,9 @@ struct wh_http2_stream {
   uint8_t with_data : 1; /* ... with a body to come */
   uint8_t deferred : 1;  /* the engine waits for more of it */
   uint8_t out_ended : 1;
-  uint8_t out_done : 1;  /* ... and all of it is framed */
-  uint8_t detached : 1;  /* the engine has closed it; a tunnel's last bytes are not handed on yet */
-  uint8_t reset : 1;     /* RST_STREAM is submitted */
+  uint8_t out_done : 1; /* ... and all of it is framed */
+  uint8_t detached : 1; /* the engine has closed it; a tunnel's last bytes are not handed on yet */
+  uint8_t reset : 1;    /* RST_STREAM is submitted */
   uint8_t tunnel : 1;
   uint8_t extended : 1; /* extended CONNECT (RFC 8441) */
 };

@@ -240,8 +240,10 @@ void wh_filtered_flush(wh_connection *connection) {
   if (connection->closed || connection->waiting) return;
   if (!send_unsent(connection)) return;
   int emptied = send_queue(connection);
-  wh_connection_send_wire(connection); /* of a connection that was closed: forgets what was sealed */
-  if (emptied && !connection->closed && !wh_connection_waits(connection)) wh_connection_all_sent(connection);
+  wh_connection_send_wire(
+      connection); /* of a connection that was closed: forgets what was sealed */
+  if (emptied && !connection->closed && !wh_connection_waits(connection))
+    wh_connection_all_sent(connection);
 }
 
 int wh_filtered_end(wh_connection *connection) {

@@ -116,8 +116,7 @@ static void on_file_sent(void *user, wh_exchange *exchange, int result) {
 }
 
 void wh_server_file_done(wh_server *server, uint64_t token, int result) {
-  wh_exchange *exchange =
-      wh_exchange_find(server->pool, (uint32_t)token, (uint32_t)(token >> 32));
+  wh_exchange *exchange = wh_exchange_find(server->pool, (uint32_t)token, (uint32_t)(token >> 32));
   if (exchange != NULL) on_file_sent(server, exchange, result); /* else it did not wait */
 }
 

@@ -54,12 +54,13 @@
   X(handshake_timeout, "handshakeTimeout", 10000, 1, INT32_MAX, 1, "ms", "the connection ends")           \
   X(http2_streams, "http2.maxStreamsPerConnection", 100, 1, INT32_MAX, 0, "streams",                      \
     "RST_STREAM REFUSED_STREAM")                                                                          \
-  X(http2_header_table, "http2.headerTableSize", 4096, 0, 1 << 20, 0, "bytes", "fields are forgotten")    \
+  X(http2_header_table, "http2.headerTableSize", 4096, 0, 1 << 20, 0, "bytes",                            \
+    "fields are forgotten")                                                                               \
   X(http2_frame_size, "http2.maxFrameSize", 16384, 16384, 16777215, 0, "bytes",                           \
     "GOAWAY FRAME_SIZE_ERROR")                                                                            \
   X(http2_field_size, "http2.maxRequestHeaderFieldSize", 32768, 1, 65536, 0, "bytes", "431")              \
-  X(http2_connection_window, "http2.initialConnectionWindowSize", 1048576, 65535, INT32_MAX, 0, "bytes",  \
-    "the client waits")                                                                                   \
+  X(http2_connection_window, "http2.initialConnectionWindowSize", 1048576, 65535, INT32_MAX, 0,           \
+    "bytes", "the client waits")                                                                          \
   X(http2_stream_window, "http2.initialStreamWindowSize", 786432, 65535, INT32_MAX, 0, "bytes",           \
     "the client waits")                                                                                   \
   X(http2_ping_delay, "http2.keepAlivePingDelay", WH_UNLIMITED, 1000, INT32_MAX, 1, "ms",                 \
@@ -69,10 +70,12 @@
   /* Ours, each in ten seconds (http2.h): far above what clients need, and below what hurts. */           \
   X(http2_resets, "http2.maxResets", 1000, 1, INT32_MAX, 1, "streams", "GOAWAY ENHANCE_YOUR_CALM")        \
   X(http2_pings, "http2.maxPings", 1000, 1, INT32_MAX, 1, "frames", "GOAWAY ENHANCE_YOUR_CALM")           \
-  X(http2_settings, "http2.maxSettings", 100, 1, INT32_MAX, 1, "frames", "GOAWAY ENHANCE_YOUR_CALM")      \
+  X(http2_settings, "http2.maxSettings", 100, 1, INT32_MAX, 1, "frames",                                  \
+    "GOAWAY ENHANCE_YOUR_CALM")                                                                           \
   X(http2_priorities, "http2.maxPriorities", 5000, 1, INT32_MAX, 1, "frames",                             \
     "GOAWAY ENHANCE_YOUR_CALM")                                                                           \
-  X(http2_empty, "http2.maxEmptyFrames", 1000, 1, INT32_MAX, 1, "frames", "GOAWAY ENHANCE_YOUR_CALM")     \
+  X(http2_empty, "http2.maxEmptyFrames", 1000, 1, INT32_MAX, 1, "frames",                                 \
+    "GOAWAY ENHANCE_YOUR_CALM")                                                                           \
   X(http2_updates, "http2.maxWindowUpdates", 20000, 1, INT32_MAX, 1, "frames",                            \
     "GOAWAY ENHANCE_YOUR_CALM")                                                                           \
   X(http2_unknown, "http2.maxUnknownFrames", 1000, 1, INT32_MAX, 1, "frames",                             \

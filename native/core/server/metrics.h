@@ -13,14 +13,14 @@
 #include "http/status.h"
 
 /* X(name of the constant, name in metrics): what ends by a timer of the server. */
-#define WH_TIMEOUTS(X)                                                                   \
-  X(KEEP_ALIVE, "keepAlive")             /* a connection without a request was closed */ \
-  X(REQUEST_HEADERS, "requestHeaders")   /* a head that did not come in time: 408 */     \
-  X(REQUEST_RATE, "requestBodyDataRate") /* a body that came too slowly: 408 */          \
-  X(RESPONSE_RATE, "responseDataRate")   /* a client that took its answer too slowly */  \
-  X(BODY_DRAIN, "bodyDrain")             /* the rest of an unread body did not come */   \
+#define WH_TIMEOUTS(X)                                                                        \
+  X(KEEP_ALIVE, "keepAlive")             /* a connection without a request was closed */      \
+  X(REQUEST_HEADERS, "requestHeaders")   /* a head that did not come in time: 408 */          \
+  X(REQUEST_RATE, "requestBodyDataRate") /* a body that came too slowly: 408 */               \
+  X(RESPONSE_RATE, "responseDataRate")   /* a client that took its answer too slowly */       \
+  X(BODY_DRAIN, "bodyDrain")             /* the rest of an unread body did not come */        \
   X(LINGER, "linger")                    /* the client did not close after our last answer */ \
-  X(HANDSHAKE, "handshake")              /* TLS was not agreed upon in time */             \
+  X(HANDSHAKE, "handshake")              /* TLS was not agreed upon in time */                \
   X(PING, "http2KeepAlivePing")          /* a PING of ours was not answered */
 
 typedef enum wh_timeout {

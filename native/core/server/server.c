@@ -43,9 +43,7 @@ static int is_usable(const wh_memory *memory) {
          memory->command_size >= 4096 && memory->control != NULL;
 }
 
-static uint32_t or_none(int64_t limit) {
-  return limit > UINT32_MAX ? UINT32_MAX : (uint32_t)limit;
-}
+static uint32_t or_none(int64_t limit) { return limit > UINT32_MAX ? UINT32_MAX : (uint32_t)limit; }
 
 static wh_http2_limits http2_limits(const wh_limits *limits) {
   return (wh_http2_limits){

@@ -180,6 +180,11 @@ static int fake_has_more(const void *connection) {
   return 0;
 }
 
+static int fake_is_secure(const void *connection) {
+  (void)connection;
+  return 0;
+}
+
 static const wh_transport transport = {
     .reserve = fake_reserve,
     .commit = fake_commit,
@@ -194,6 +199,7 @@ static const wh_transport transport = {
     .finish = fake_finish,
     .end = fake_end,
     .close = fake_close,
+    .is_secure = fake_is_secure,
 };
 
 /* --- the application above --- */
