@@ -27,6 +27,7 @@
 #include "server/gate.h"
 #include "server/limits.h"
 #include "server/metrics.h"
+#include "tls/tls.h"
 
 typedef struct wh_server wh_server;
 
@@ -84,6 +85,18 @@ int wh_server_listen(wh_server *server, const wh_endpoint *endpoint, char *messa
  */
 int wh_server_listen_gated(wh_server *server, const wh_endpoint *endpoint, const wh_gate *gate,
                            char *message, size_t message_size);
+/* How an endpoint is listened on. */
+typedef struct wh_listen_options {
+  const wh_gate *gate; /* NULL = none */
+  wh_tls *tls;         /* NULL = cleartext; the server takes a reference */
+  unsigned protocols;  /* WH_PROTOCOL_..., 0 = HTTP/1 */
+} wh_listen_options;
+int wh_server_listen_with(wh_server *server, const wh_endpoint *endpoint,
+                          const wh_listen_options *options, char *message, size_t message_size);
+/* New connections of that endpoint see it; a reference is taken. */
+int wh_server_set_tls(wh_server *server, uint32_t endpoint_index, wh_tls *tls);
+/* The filter of the connection of an exchange. NULL: cleartext, or gone. */
+const wh_filter *wh_server_exchange_filter(wh_server *server, uint32_t slot, uint32_t generation);
 /* The URL of bound address number `index`, from 0; 0 when there is none. */
 size_t wh_server_url(const wh_server *server, size_t index, char *out, size_t size);
 
