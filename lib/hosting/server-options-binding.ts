@@ -173,6 +173,14 @@ function convert(node: Node, kind: OptionKind, option: string): unknown {
       .getNames()
       .map((name) => convert(child(section, name), kind.list, `${option}.${name}`));
   }
+  if (typeof kind === 'object' && 'map' in kind) {
+    if (value !== undefined) return value;
+    return Object.fromEntries(
+      section
+        .getNames()
+        .map((name) => [name, convert(child(section, name), kind.map, `${option}.${name}`)]),
+    );
+  }
   // A section where a value is expected: the server says so.
   return value === undefined ? {} : convertScalar(value, kind);
 }

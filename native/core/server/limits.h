@@ -26,6 +26,7 @@
     "writes wait")                                                                                        \
   X(keep_alive_timeout, "keepAliveTimeout", 130000, 1, INT32_MAX, 1, "ms", "the connection ends")         \
   X(request_headers_timeout, "requestHeadersTimeout", 30000, 1, INT32_MAX, 1, "ms", "408")                \
+  X(handshake_timeout, "handshakeTimeout", 10000, 1, INT32_MAX, 1, "ms", "the connection ends")           \
   /* A rate is that of each grace period on its own: a client that stops is found however fast it was. */ \
   X(min_request_rate, "minRequestBodyDataRate.bytesPerSecond", 240, 1, INT32_MAX, 1, "bytes",             \
     "408")                                                                                                \
