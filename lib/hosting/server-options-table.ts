@@ -139,9 +139,12 @@ export const ENDPOINT_OPTIONS = {
   ...ENDPOINT_SETTINGS,
 } as const satisfies Readonly<Record<KeyOfEach<EndpointOptions>, OptionKind>>;
 
-/** The names of the options of a server. */
+/** What the section has beside the options of a server. */
+export const CERTIFICATES = 'certificates';
+
+/** The names of what the section can have. */
 export function serverOptionNames(): string[] {
-  return Object.keys(SERVER_OPTIONS);
+  return [...Object.keys(SERVER_OPTIONS), CERTIFICATES];
 }
 
 /** What the members of a limit that is an object are where configuration has only some of them. */
