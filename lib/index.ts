@@ -31,11 +31,16 @@ export type {
   DebugLogger,
 } from './server/connections.js';
 export type {
+  Bytes,
+  CertificateOptions,
   DescriptorEndpoint,
   EndpointOptions,
   EndpointSettings,
+  HostTlsOptions,
   Http1Options,
+  HttpsOptions,
   MinDataRate,
+  OneOrSeveral,
   ProxyProtocolOptions,
   Refusal,
   RefusalAnswer,
@@ -43,11 +48,15 @@ export type {
   ServerLimits,
   ServerOptions,
   ShutdownOptions,
+  SniOptions,
   SystemdEndpoint,
   TcpEndpoint,
+  TlsVersion,
   UnixEndpoint,
   UrlEndpoint,
 } from './server/options.js';
+export { findDevelopmentCertificate } from './server/development-certificate.js';
+export type { CertificateFiles } from './server/development-certificate.js';
 export { createApplication } from './server/server.js';
 export { withTimeout } from './server/with-timeout.js';
 export type { StoppingHook } from './server/stopping-hooks.js';
@@ -126,4 +135,5 @@ export type {
   RequestBodySource,
   ResponseCallback,
 } from './features/http-features.js';
+export { TlsConnectionFeature, TlsHandshakeFeature } from './features/tls-features.js';
 export { ServerAddressesFeature } from './features/server-features.js';

@@ -1,6 +1,11 @@
 /** From settings to the options of a server, checked by the server itself. */
 import { codedRangeError, codedTypeError, invalidArgument } from '../http/errors.js';
-import type { EndpointOptions, ServerLimits, ServerOptions } from '../server/options.js';
+import type {
+  EndpointOptions,
+  EndpointSettings,
+  ServerLimits,
+  ServerOptions,
+} from '../server/options.js';
 import { WindhoverServer } from '../server/windhover-server.js';
 import type { Scalar, Setting } from './configuration.js';
 import { Configuration } from './configuration.js';
@@ -8,8 +13,15 @@ import { parseBoolean, parseDuration, parseNumber, parseSize } from './configura
 import { readVariables } from './configuration-sources.js';
 import type { Variables } from './host-environment.js';
 import { nearestName } from './nearest-name.js';
+import {
+  KESTREL_CERTIFICATES,
+  KESTREL_ENDPOINT,
+  withDefaultCertificate,
+  withHttps,
+} from './server-https-binding.js';
 import type { OptionKind } from './server-options-table.js';
 import {
+  CERTIFICATES,
   ENDPOINT_OPTIONS,
   limitKinds,
   memberDefaults,
@@ -55,8 +67,23 @@ function flatten(value: unknown, key: string, source: string): Setting[] {
   );
 }
 
-/** The options that a configuration's section `Server` has. Errors as of {@link serverOptionsFromConfiguration}. */
-export function bindServerOptions(configuration: Configuration): ServerOptions {
+/** What the section can have: the options, and what stands for some of them. */
+const KINDS: Readonly<Record<string, OptionKind>> = {
+  ...SERVER_OPTIONS,
+  endpointDefaults: {
+    members: { ...SERVER_OPTIONS.endpointDefaults.members, ...KESTREL_ENDPOINT },
+  },
+  [CERTIFICATES]: KESTREL_CERTIFICATES,
+};
+
+const ENDPOINT_KIND: OptionKind = { members: { ...ENDPOINT_OPTIONS, ...KESTREL_ENDPOINT } };
+
+/**
+ * The options that a configuration's section `Server` has. Errors as of {@link serverOptionsFromConfiguration}.
+ *
+ * @param contentRoot - What the paths of certificates are relative to.
+ */
+export function bindServerOptions(configuration: Configuration, contentRoot = '.'): ServerOptions {
   const whole = configuration.get(SERVER_SECTION);
   if (whole !== undefined && whole !== null) {
     const [setting] = [...configuration].filter(
@@ -66,15 +93,40 @@ export function bindServerOptions(configuration: Configuration): ServerOptions {
   }
   const section = configuration.getSection(SERVER_SECTION);
   const options: Record<string, unknown> = {};
-  for (const { name, kind, node } of members(section, '', SERVER_OPTIONS)) {
+  const all = members(section, '', KINDS);
+  const defaults = bindDefaults(all, contentRoot);
+  for (const { name, kind, node } of all) {
     if (kind === 'limits') options[name] = bindLimits(node);
-    else if (kind === 'endpoints') options[name] = bindEndpoints(node);
-    else {
+    else if (kind === 'endpoints') options[name] = bindEndpoints(node, defaults ?? {}, contentRoot);
+    else if (name === 'endpointDefaults' || name === CERTIFICATES) {
+      options['endpointDefaults'] = defaults;
+    } else {
       options[name] = convert(node, kind, name);
       check({ [name]: options[name] }, node);
     }
   }
   return options;
+}
+
+/** The defaults of endpoints, of which the default certificate is one. */
+function bindDefaults(all: readonly Member[], contentRoot: string): EndpointSettings | undefined {
+  let defaults: EndpointSettings | undefined;
+  for (const name of ['endpointDefaults', CERTIFICATES]) {
+    const member = all.find((candidate) => candidate.name === name);
+    if (member === undefined) continue;
+    const { node, kind } = member;
+    const converted = convert(node, kind, name) as EndpointSettings;
+    blaming(node, () => {
+      if (node.value !== undefined)
+        throw codedTypeError(CODE, `option '${name}' must be an object`);
+      defaults =
+        name === CERTIFICATES
+          ? withDefaultCertificate({ ...converted }, { ...defaults }, contentRoot)
+          : withHttps(name, { ...converted }, contentRoot);
+    });
+    if (defaults !== undefined) check({ endpointDefaults: defaults }, node);
+  }
+  return defaults;
 }
 
 /** A value or section, under the name that options have for it. */
@@ -135,17 +187,24 @@ function bindLimits(node: Node): ServerLimits {
   return limits;
 }
 
-function bindEndpoints(node: Node): EndpointOptions[] {
+function bindEndpoints(
+  node: Node,
+  endpointDefaults: EndpointSettings,
+  contentRoot: string,
+): EndpointOptions[] {
   if (node.value !== undefined) check({ endpoints: node.value as never }, node);
   return node.section.getNames().map((name) => {
     const one = child(node.section, name);
     const option = `endpoints.${name}`;
     // `"Endpoints": ["http://localhost:5000"]` is plain enough.
-    const endpoint =
-      one.value !== undefined
-        ? { url: one.value }
-        : convert(one, { members: ENDPOINT_OPTIONS }, option);
-    check({ endpoints: [endpoint as EndpointOptions] }, one, option);
+    let endpoint: unknown = { url: one.value };
+    if (one.value === undefined) {
+      const converted = convert(one, ENDPOINT_KIND, option) as Readonly<Record<string, unknown>>;
+      blaming(one, () => {
+        endpoint = withHttps(option, converted, contentRoot);
+      });
+    }
+    check({ endpoints: [endpoint as EndpointOptions], endpointDefaults }, one, option);
     return endpoint as EndpointOptions;
   });
 }
@@ -172,6 +231,14 @@ function convert(node: Node, kind: OptionKind, option: string): unknown {
     return section
       .getNames()
       .map((name) => convert(child(section, name), kind.list, `${option}.${name}`));
+  }
+  if (typeof kind === 'object' && 'map' in kind) {
+    if (value !== undefined) return value;
+    return Object.fromEntries(
+      section
+        .getNames()
+        .map((name) => [name, convert(child(section, name), kind.map, `${option}.${name}`)]),
+    );
   }
   // A section where a value is expected: the server says so.
   return value === undefined ? {} : convertScalar(value, kind);
@@ -214,8 +281,14 @@ function isUnlimited(value: Scalar): boolean {
  * @param endpoint - The name of the endpoint that is checked, in place of its number.
  */
 function check(options: ServerOptions, node: Node, endpoint?: string): void {
+  const make = (): WindhoverServer => new WindhoverServer(options);
+  blaming(node, make, endpoint);
+}
+
+/** Does something, and says where the option was set that is refused. */
+function blaming(node: Node, attempt: () => void, endpoint?: string): void {
   try {
-    new WindhoverServer(options);
+    attempt();
   } catch (error) {
     if ((error as { code?: unknown } | null)?.code !== CODE) throw error;
     let { message } = error as Error;
@@ -242,6 +315,12 @@ function blame(message: string, settings: readonly Setting[]): Setting | undefin
 /** How a setting was made: its value as written, and where. */
 function told(setting: Setting | undefined): string {
   if (setting === undefined) return 'set nowhere';
+  if (isSecret(setting.key)) return `set by ${setting.source}`;
   const value = typeof setting.value === 'string' ? `'${setting.value}'` : String(setting.value);
   return `set to ${value} by ${setting.source}`;
+}
+
+/** Whether a value must not be shown: a key, or what opens one, or what was meant as such. */
+function isSecret(key: string): boolean {
+  return /pass|secret|(?:^|:)(?:key|pfx|ticketkeys)(?::|$)/i.test(key);
 }

@@ -3,7 +3,15 @@
  * here: the core has the table of them. That no option is missing, the compiler sees to.
  */
 import { limitTable } from '../server/limit-table.js';
-import type { EndpointOptions, EndpointSettings, ServerOptions } from '../server/options.js';
+import type {
+  CertificateOptions,
+  EndpointOptions,
+  EndpointSettings,
+  HostTlsOptions,
+  HttpsOptions,
+  ServerOptions,
+  SniOptions,
+} from '../server/options.js';
 
 /** The section of configuration files that has the server's options. */
 export const SERVER_SECTION = 'Server';
@@ -29,6 +37,8 @@ export type OptionKind =
   | { readonly oneOf: readonly string[] }
   /** A list of values of one kind. */
   | { readonly list: OptionKind }
+  /** Values of one kind by names that are free. */
+  | { readonly map: OptionKind }
   /** Named options. */
   | { readonly members: Readonly<Record<string, OptionKind>> }
   /** The core's table. */
@@ -38,9 +48,53 @@ export type OptionKind =
 
 type KeyOfEach<T> = T extends unknown ? keyof T : never;
 
+const PROTOCOLS: OptionKind = { oneOf: ['http1', 'http2', 'http1AndHttp2'] };
+const TEXTS: OptionKind = { list: 'text' };
+const TLS_VERSION: OptionKind = { oneOf: ['TLSv1.2', 'TLSv1.3'] };
+
+/** A certificate. Bytes are for code; everything else can be named by its file. */
+const CERTIFICATE_OPTIONS = {
+  cert: TEXTS,
+  key: TEXTS,
+  passphrase: 'text',
+  pfx: 'code',
+  certFile: TEXTS,
+  keyFile: TEXTS,
+  pfxFile: TEXTS,
+  ocspResponse: 'code',
+} as const satisfies Readonly<Record<keyof CertificateOptions, OptionKind>>;
+
+const HOST_OPTIONS = {
+  ...CERTIFICATE_OPTIONS,
+  clientCertificateMode: { oneOf: ['none', 'allow', 'require'] },
+  allowAnyClientCertificate: 'plain',
+  ca: TEXTS,
+  caFile: TEXTS,
+  minVersion: TLS_VERSION,
+  maxVersion: TLS_VERSION,
+} as const satisfies Readonly<Record<keyof HostTlsOptions, OptionKind>>;
+
+const SNI_OPTIONS = {
+  ...HOST_OPTIONS,
+  protocols: PROTOCOLS,
+} as const satisfies Readonly<Record<keyof SniOptions, OptionKind>>;
+
+const HTTPS_OPTIONS = {
+  ...HOST_OPTIONS,
+  sni: { map: { members: SNI_OPTIONS } },
+  ciphers: 'text',
+  cipherSuites: 'text',
+  groups: 'text',
+  sessionTickets: 'plain',
+  sessionTimeout: 'plain',
+  ticketKeys: 'code',
+  reloadOnChange: 'plain',
+} as const satisfies Readonly<Record<keyof HttpsOptions, OptionKind>>;
+
 /** What every endpoint may say. */
 const ENDPOINT_SETTINGS = {
-  protocols: { oneOf: ['http1', 'http2', 'http1AndHttp2'] },
+  protocols: PROTOCOLS,
+  https: { members: HTTPS_OPTIONS },
   backlog: 'plain',
   noDelay: 'plain',
   reusePort: 'plain',
@@ -85,9 +139,12 @@ export const ENDPOINT_OPTIONS = {
   ...ENDPOINT_SETTINGS,
 } as const satisfies Readonly<Record<KeyOfEach<EndpointOptions>, OptionKind>>;
 
-/** The names of the options of a server. */
+/** What the section has beside the options of a server. */
+export const CERTIFICATES = 'certificates';
+
+/** The names of what the section can have. */
 export function serverOptionNames(): string[] {
-  return Object.keys(SERVER_OPTIONS);
+  return [...Object.keys(SERVER_OPTIONS), CERTIFICATES];
 }
 
 /** What the members of a limit that is an object are where configuration has only some of them. */

@@ -70,7 +70,9 @@ export class WebApplicationBuilder {
     }
     this.environment = resolveEnvironment(options, process.env);
     this.configuration = loadConfiguration(options);
-    this.server = new ServerConfiguration(bindServerOptions(this.configuration));
+    this.server = new ServerConfiguration(
+      bindServerOptions(this.configuration, this.environment.contentRoot),
+    );
     const { configuration } = this;
     if (configuration.has('shutdownTimeout')) {
       this.shutdownTimeout = configuration.getDuration('shutdownTimeout', SHUTDOWN_TIMEOUT);

@@ -1,6 +1,8 @@
 /** The connection of a context. */
+import type { X509Certificate } from 'node:crypto';
 import type { FeatureCollection } from '../features/feature-collection.js';
 import type { HttpConnectionFeature } from '../features/http-features.js';
+import { TlsConnectionFeature } from '../features/tls-features.js';
 import { connectionOf } from './default-features.js';
 import { DISPOSED_FEATURES } from './feature-access.js';
 import { invalidArgument } from './errors.js';
@@ -65,6 +67,14 @@ export class ConnectionInfo {
    */
   get socket(): HttpConnectionFeature['socket'] {
     return this.current().socket;
+  }
+
+  /**
+   * The certificate that the client showed; `undefined` where it showed none, or there is no TLS. See
+   * TlsConnectionFeature.
+   */
+  get clientCertificate(): X509Certificate | undefined {
+    return this.features.get(TlsConnectionFeature)?.clientCertificate;
   }
 
   /** @internal */

@@ -76,6 +76,11 @@ export class HttpRequest {
     this.current().scheme = requireString('request.scheme', value);
   }
 
+  /** Whether {@link scheme} is `https`. Source: ASP.NET Core. */
+  get isHttps(): boolean {
+    return this.current().scheme.toLowerCase() === 'https';
+  }
+
   /**
    * The Host field: a name or an address, and the port where it was sent. Where there is none, which
    * HTTP/1.0 allows, the authority of a target in absolute form (RFC 9112 section 3.2.2), or `''`.

@@ -30,6 +30,54 @@ export interface LaneOptions {
   readonly closeOverLimit?: boolean;
 }
 
+/** A certificate with its key: see the core's wh_tls_identity. */
+export interface LaneIdentity {
+  readonly cert?: Uint8Array;
+  readonly key?: Uint8Array;
+  readonly pfx?: Uint8Array;
+  readonly passphrase?: string;
+  readonly ocsp?: Uint8Array;
+}
+
+/** What clients get that name such a host: see the core's wh_tls_host. */
+export interface LaneTlsHost {
+  readonly name: string;
+  readonly identities: readonly LaneIdentity[];
+  /** Bits: 1 HTTP/1, 2 HTTP/2. */
+  readonly protocols: number;
+  readonly minVersion: number;
+  readonly maxVersion: number;
+  readonly clientMode: number;
+  readonly anyClient: boolean;
+  /** PEM. */
+  readonly authorities?: Uint8Array;
+}
+
+/** What an endpoint presents: see the core's wh_tls_settings. */
+export interface LaneTls {
+  readonly hosts: readonly LaneTlsHost[];
+  readonly protocols: number;
+  readonly ciphers?: string;
+  readonly cipherSuites?: string;
+  readonly groups?: string;
+  readonly tickets: boolean;
+  readonly sessionSeconds: number;
+  readonly ticketKeys: Uint8Array;
+}
+
+/** What is known of a connection's TLS: see the core's wh_tls_facts. */
+export interface LaneTlsFacts {
+  readonly protocol: string;
+  readonly cipher: string;
+  readonly alpn: string;
+  readonly hostName: string;
+  readonly group: string;
+  readonly bits: number;
+  readonly resumed: boolean;
+  /** 1: the client's certificate is verified, 0: it is not, -1: there is none. */
+  readonly verified: number;
+}
+
 /** An endpoint as the core takes it: exactly one of url, host, path and fd. */
 export interface LaneEndpoint {
   readonly fd?: number;
@@ -54,6 +102,10 @@ export interface LaneEndpoint {
   readonly watched?: boolean;
   readonly asks?: boolean;
   readonly bytes?: boolean;
+  /** Bits: 1 HTTP/1, 2 HTTP/2. */
+  readonly protocols?: number;
+  /** Speaks TLS. */
+  readonly tls?: LaneTls;
 }
 
 /** What the core knows of a watched connection; see native/binding/watched.h. */
@@ -166,6 +218,19 @@ export interface Lane {
    */
   addFile(descriptor: number): number;
   listen(endpoint: LaneEndpoint): void;
+  /**
+   * What new connections of an endpoint (by its number in the order of `listen`) get from now on. Throws
+   * where the settings are no good; all is then as before.
+   */
+  setTls(endpoint: number, tls: LaneTls): void;
+  /** Other ticket keys for an endpoint: 80 bytes each, the first one seals. */
+  setTicketKeys(endpoint: number, keys: Uint8Array): void;
+  /** The TLS of the connection of an exchange; null on cleartext, or once the client is gone. */
+  exchangeTls(slot: number, generation: number): LaneTlsFacts | null;
+  /** The client's certificate and those above it, as DER; none where there is none. */
+  exchangePeerCertificates(slot: number, generation: number): Buffer[];
+  /** The binding tls-exporter of RFC 9266, 32 bytes; null where there is none. */
+  exchangeChannelBinding(slot: number, generation: number): Buffer | null;
   urls(): string[];
   /** [remote address, remote port, local address, local port]; null once the client is gone. */
   addresses(

@@ -7,6 +7,8 @@ import type {
   LaneLimits,
   LaneMetrics,
   LaneOptions,
+  LaneTls,
+  LaneTlsFacts,
 } from './addon.js';
 import { getAddon } from './addon.js';
 import { CommandWriter } from './command-writer.js';
@@ -107,6 +109,27 @@ export class NativeServer implements SlotHost {
 
   listen(endpoint: LaneEndpoint): void {
     this.lane.listen(endpoint);
+  }
+
+  /** What new connections of an endpoint get from now on. Throws where it cannot be used. */
+  setTls(endpoint: number, tls: LaneTls): void {
+    this.lane.setTls(endpoint, tls);
+  }
+
+  setTicketKeys(endpoint: number, keys: Uint8Array): void {
+    this.lane.setTicketKeys(endpoint, keys);
+  }
+
+  exchangeTls(slot: Slot, generation: number): LaneTlsFacts | null {
+    return this.lane.exchangeTls(slot.number, generation);
+  }
+
+  exchangePeerCertificates(slot: Slot, generation: number): Buffer[] {
+    return this.lane.exchangePeerCertificates(slot.number, generation);
+  }
+
+  exchangeChannelBinding(slot: Slot, generation: number): Buffer | null {
+    return this.lane.exchangeChannelBinding(slot.number, generation);
   }
 
   urls(): string[] {

@@ -3,7 +3,7 @@
  * There is one object for each slot, used again and again, and never given to an application: who reads
  * must know that the request is still the one that was meant.
  */
-import type { LaneLimits } from './addon.js';
+import type { LaneLimits, LaneTlsFacts } from './addon.js';
 import type { CommandWriter } from './command-writer.js';
 import { methodNames } from './generated/methods.js';
 import type { KnownHeads } from './head-cache.js';
@@ -27,6 +27,12 @@ export interface SlotHost {
     generation: number,
     ofSocket: boolean,
   ): [string, number, string, number] | null;
+  /** What is known of its connection's TLS; null on cleartext, or once the client is gone. */
+  exchangeTls(slot: Slot, generation: number): LaneTlsFacts | null;
+  /** The client's certificate and those above it (DER). */
+  exchangePeerCertificates(slot: Slot, generation: number): Buffer[];
+  /** The binding tls-exporter; null where there is none. */
+  exchangeChannelBinding(slot: Slot, generation: number): Buffer | null;
   /** Duplicates a descriptor for a FILE command, which must follow at once; its number there. */
   addFile(descriptor: number): number;
 }

@@ -1,5 +1,6 @@
 /** Where a server listens, and what it does with the connections there. */
 import type { ConnectionMiddleware } from './connections.js';
+import type { HttpsOptions } from './https-options.js';
 
 /** Where to listen: a URL, an address and a port, a Unix socket, or a socket that is open already. */
 export type EndpointOptions =
@@ -7,8 +8,18 @@ export type EndpointOptions =
 
 /** What every endpoint may say. */
 export interface EndpointSettings {
-  /** The protocols to speak. Default `'http1AndHttp2'`; without TLS that means HTTP/1.1. */
+  /**
+   * The protocols to speak. With TLS the default is `'http1AndHttp2'`, of which the client chooses one by
+   * ALPN. Without TLS it is `'http1'`, as with Kestrel; there `'http2'` is HTTP/2 with prior knowledge, and
+   * `'http1AndHttp2'` tells the two by a connection's first bytes (RFC 9113 section 3.4).
+   */
   protocols?: 'http1' | 'http2' | 'http1AndHttp2';
+  /**
+   * Speaks TLS: certificates and all that belongs to them. `{}` takes the certificate of `windhover
+   * dev-certs`, and so does a URL with `https:` that has no such options. As a default
+   * (`endpointDefaults.https`) it holds for the endpoints that speak TLS, and makes none of the others do so.
+   */
+  https?: HttpsOptions;
   /**
    * Connections that the system keeps until they are accepted, 1 to 65,535. Default 512. Not of sockets
    * that are open already. Source: Kestrel's SocketTransportOptions.Backlog.
@@ -56,8 +67,9 @@ export interface ProxyProtocolOptions {
 /** An endpoint by URL. */
 export interface UrlEndpoint extends EndpointSettings {
   /**
-   * `http://host:port` (port 80 where none is given), or `http://unix:/absolute/path`. The host is an
-   * address, `localhost` (both loopbacks), or anything else, such as `*`, for every address.
+   * `http://host:port` or `https://host:port` (port 80 or 443 where none is given), or
+   * `http://unix:/absolute/path`. The host is an address, `localhost` (both loopbacks), or anything else,
+   * such as `*`, for every address.
    */
   url: string;
 }

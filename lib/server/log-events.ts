@@ -67,6 +67,18 @@ export const LogEvents = {
     level: 'info',
     message: 'Connections are accepted again',
   },
+  certificatesReloaded: {
+    id: 1009,
+    name: 'CertificatesReloaded',
+    level: 'info',
+    message: 'Certificates were read again: new connections get them',
+  },
+  certificatesNotReloaded: {
+    id: 1010,
+    name: 'CertificatesNotReloaded',
+    level: 'error',
+    message: 'Certificates have changed and cannot be used: the old ones stay',
+  },
 } as const satisfies Record<string, LogEvent>;
 
 /**

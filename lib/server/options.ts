@@ -7,6 +7,16 @@ import type { EndpointOptions, EndpointSettings } from './endpoints.js';
 import type { Logger } from './log-events.js';
 
 export type {
+  Bytes,
+  CertificateOptions,
+  HostTlsOptions,
+  HttpsOptions,
+  OneOrSeveral,
+  SniOptions,
+  TlsVersion,
+} from './https-options.js';
+
+export type {
   DescriptorEndpoint,
   EndpointOptions,
   EndpointSettings,
@@ -52,6 +62,8 @@ export interface ServerLimits {
   keepAliveTimeout?: number | null;
   /** How long the head of a request may take from its first byte (ms); then 408. Default 30,000. */
   requestHeadersTimeout?: number | null;
+  /** How long a TLS handshake may take from the accept (ms); then the connection ends. Default 10,000. */
+  handshakeTimeout?: number | null;
   /**
    * How fast a body must come while the application reads it; slower ones are answered 408, or cut off
    * where the answer has started. Measured over each grace period on its own; time in which the

@@ -17,6 +17,7 @@ import { checkEndpoint, type CheckedEndpoint } from './windhover/lane-endpoints.
 import { listenOnAll } from './windhover/listen.js';
 import { toLaneOptions } from './windhover/native-options.js';
 import { Observer } from './windhover/observer.js';
+import { TlsEndpoints } from './windhover/tls-endpoints.js';
 import { RequestRunner } from './windhover/request-runner.js';
 import type { Shutdown } from './windhover/shutdown-options.js';
 import { toShutdown } from './windhover/shutdown-options.js';
@@ -35,6 +36,7 @@ export class WindhoverServer implements Server {
   private hub: ConnectionHub | undefined;
   private readonly observer: Observer;
   private native: NativeServer | undefined;
+  private tls: TlsEndpoints | undefined;
   private readonly shutdown: Shutdown;
   private readonly hooks = new StoppingHooks();
   private readonly stopSignal = new AbortController();
@@ -72,7 +74,9 @@ export class WindhoverServer implements Server {
    *
    * @throws TypeError WH_ERR_INVALID_ARGUMENT; WindhoverError WH_ERR_SERVER_STARTED where it was started
    * before; TypeError or RangeError WH_ERR_INVALID_OPTION and Error WH_ERR_ADDRESS_IN_USE,
-   * WH_ERR_ADDRESS_INVALID, WH_ERR_ADDRESS_NOT_AVAILABLE, WH_ERR_ACCESS_DENIED, naming the endpoint.
+   * WH_ERR_ADDRESS_INVALID, WH_ERR_ADDRESS_NOT_AVAILABLE, WH_ERR_ACCESS_DENIED,
+   * WH_ERR_CERTIFICATE_UNREADABLE, WH_ERR_NO_DEVELOPMENT_CERTIFICATE, WH_ERR_NOT_SUPPORTED (TLS, where the
+   * process has no OpenSSL), naming the endpoint.
    */
   async start<T>(application: HttpApplication<T>, signal?: AbortSignal): Promise<void> {
     requireApplication(application);
@@ -89,13 +93,16 @@ export class WindhoverServer implements Server {
     const native = new NativeServer(this.options, runner, hub);
     hub.attach(native);
     const feature = this.features.get(ServerAddressesFeature);
+    const tls = new TlsEndpoints(native, this.serverOptions.logger);
     try {
-      listenOnAll(native, hub, this.chooseEndpoints(feature?.addresses ?? []));
+      listenOnAll(native, hub, tls, this.chooseEndpoints(feature?.addresses ?? []));
     } catch (error) {
       native.close();
       throw error;
     }
     this.native = native;
+    this.tls = tls;
+    tls.watch();
     this.hub = hub;
     this.runner = runner;
     if (!this.isReferenced) native.keepAlive(false);
@@ -154,6 +161,35 @@ export class WindhoverServer implements Server {
     } finally {
       signal.removeEventListener('abort', force);
     }
+  }
+
+  /**
+   * Reads the certificates of all endpoints again, as happens by itself when their files change. New
+   * connections get what is there now; those that are open keep theirs, and go on.
+   *
+   * @returns Rejects with what was wrong, an AggregateError of several endpoints: RangeError
+   * WH_ERR_INVALID_OPTION, WindhoverError WH_ERR_CERTIFICATE_UNREADABLE. Such endpoints keep what they had.
+   * Rejects with WindhoverError WH_ERR_SERVER_NOT_STARTED before the start and after the end.
+   */
+  async reloadCertificates(): Promise<void> {
+    this.runningTls().reload();
+  }
+
+  /**
+   * Replaces the keys that session tickets are sealed with, on every endpoint that speaks TLS: for servers
+   * that share them, and for changing them from time to time. Certificates that are read again leave them.
+   *
+   * @param keys - 80 random bytes each: the first seals new tickets, all of them open old ones. So a change
+   * that loses no session has the new key first and the old one behind it.
+   * @throws TypeError or RangeError WH_ERR_INVALID_OPTION; WindhoverError WH_ERR_SERVER_NOT_STARTED.
+   */
+  setTicketKeys(keys: Uint8Array | readonly Uint8Array[]): void {
+    this.runningTls().setTicketKeys(keys);
+  }
+
+  private runningTls(): TlsEndpoints {
+    if (this.native !== undefined && this.tls !== undefined) return this.tls;
+    throw new WindhoverError('WH_ERR_SERVER_NOT_STARTED', 'The server is not running');
   }
 
   /** What the server has counted. After the stop: what it had counted until then. */
@@ -223,6 +259,7 @@ export class WindhoverServer implements Server {
     left: () => { connections: number; requests: number },
   ): Promise<void> {
     await drained;
+    this.tls?.close();
     this.hub?.closeAll();
     this.lastMetrics = this.metrics();
     native.close();

@@ -12,6 +12,7 @@
 #include "binding/metrics.h"
 #include "binding/origins.h"
 #include "binding/refusals.h"
+#include "binding/tls.h"
 #include "binding/values.h"
 #include "binding/watched.h"
 
@@ -134,21 +135,27 @@ napi_value Listen(napi_env env, napi_callback_info info) {
     Throw(env, WH_ERR_INVALID_ARGUMENT, "an endpoint is needed");
     return nullptr;
   }
-  if (error == WH_OK && endpoint.https) {
-    char url[WH_ENDPOINT_DESCRIPTION_SIZE];
-    wh_endpoint_describe(&endpoint, url, sizeof url);
-    error = WH_ERR_INVALID_ARGUMENT;
-    snprintf(message, sizeof message,
-             "cannot listen on %s: https endpoints are not supported in this version", url);
-  }
   bool is_gated = false;
-  if (error == WH_OK && !ReadGate(env, call.arguments[0], &gate, &is_gated)) return nullptr;
+  int64_t protocols = 0;
+  wh_tls *tls = nullptr;
+  if (error == WH_OK && (!ReadInteger(env, call.arguments[0], "protocols", 0, 3, &protocols) ||
+                         !ReadTls(env, call.arguments[0], &tls))) {
+    return nullptr;
+  }
+  if (error == WH_OK && !ReadGate(env, call.arguments[0], &gate, &is_gated)) {
+    wh_tls_release(tls);
+    return nullptr;
+  }
   if (error == WH_OK) {
-    wh_listen_options options = {};
-    options.gate = is_gated ? &gate : nullptr;
-    options.protocols = WH_PROTOCOL_HTTP1 | (call.Boolean(1) ? WH_PROTOCOL_HTTP2 : 0);
+    const wh_listen_options options = {is_gated ? &gate : nullptr, tls,
+                                       static_cast<unsigned>(protocols)};
+    endpoint.https = tls != nullptr; // what its URL says
     error = wh_server_listen(call.lane->server, &endpoint, &options, message, sizeof message);
   }
+  if (error == WH_OK)
+    call.lane->tls.Put(call.lane->endpoints++, tls);
+  else
+    wh_tls_release(tls);
   if (error != WH_OK) wh_gate_free(&gate);
   if (error != WH_OK) Throw(env, error, message[0] != 0 ? message : wh_error_name(error));
   return nullptr;
@@ -305,6 +312,11 @@ napi_value Create(napi_env env, napi_callback_info info) {
       {"forgetConnection", ForgetConnection},
       {"decideConnection", DecideConnection},
       {"nextBytes", NextBytes},
+      {"setTls", SetTls},
+      {"setTicketKeys", SetTicketKeys},
+      {"exchangeTls", ExchangeTls},
+      {"exchangePeerCertificates", ExchangePeerCertificates},
+      {"exchangeChannelBinding", ExchangeChannelBinding},
   };
   bool made = lane->Open(arguments[0], arguments[1], result);
   for (const auto &entry : functions) {

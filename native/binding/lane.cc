@@ -108,6 +108,7 @@ void Lane::Free() {
     server = nullptr;
     wh_server_destroy(gone);
   }
+  tls.Clear();
   control = nullptr;
   for (Slab &slab : slabs) {
     if (slab.buffer != nullptr) napi_delete_reference(env, slab.buffer);

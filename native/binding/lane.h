@@ -22,6 +22,7 @@
 #include "binding/files.h"
 #include "binding/interned.h"
 #include "binding/pins.h"
+#include "binding/tls.h"
 
 extern "C" {
 #include "windhover.h"
@@ -72,6 +73,8 @@ public:
   Files files;
   Interned interned;
   std::vector<Slab> slabs;
+  TlsOfEndpoints tls;
+  uint32_t endpoints = 0; // listened on
   uint32_t *control = nullptr;
   bool watch_drained = false; // call onDrained once there are no connections
   Driver driver;

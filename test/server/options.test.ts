@@ -33,6 +33,7 @@ const LIMITS = [
   { name: 'maxResponseBufferSize', least: 0, most: Number.MAX_SAFE_INTEGER, open: true },
   { name: 'keepAliveTimeout', least: 1, most: 2_147_483_647, open: true },
   { name: 'requestHeadersTimeout', least: 1, most: 2_147_483_647, open: true },
+  { name: 'handshakeTimeout', least: 1, most: 2_147_483_647, open: true },
   { name: 'maxPipelinedRequests', least: 1, most: 1024, open: false },
 ] as const;
 
@@ -224,9 +225,9 @@ test('endpoints are checked, each by its number', (t) => {
     [{ port: 0, host: 5 }, TypeError, 'endpoints[1].host', '5'],
     [{ port: 0, hots: 'h' }, TypeError, 'endpoints[1].hots'],
     [{ port: 0, mode: 0o600 }, TypeError, 'endpoints[1].mode'],
-    [{ port: 0, protocols: 'http2' }, TypeError, 'endpoints[1].protocols', "'http2'"],
+    [{ port: 0, protocols: 'http3' }, TypeError, 'endpoints[1].protocols', "'http3'"],
     [{ port: 0, protocols: 5 }, TypeError, 'endpoints[1].protocols', '5'],
-    [{ port: 0, https: {} }, TypeError, 'endpoints[1].https'],
+    [{ port: 0, https: 5 }, TypeError, 'endpoints[1].https', '5'],
     [{ path: 5 }, TypeError, 'endpoints[1].path', '5'],
     [{ path: '/a', mode: '600' }, TypeError, 'endpoints[1].mode', "'600'"],
     [{ path: '/a', mode: 0o1000 }, RangeError, 'endpoints[1].mode', '512'],

@@ -64,15 +64,6 @@ for (const [url, why] of URLS) {
   });
 }
 
-test('https is refused by name until there is TLS', async (t) => {
-  await refuses(
-    t,
-    { url: 'https://127.0.0.1:5001' },
-    'WH_ERR_INVALID_ARGUMENT',
-    'https://127.0.0.1:5001',
-  );
-});
-
 test('the same address twice is in use', async (t) => {
   const first = new WindhoverServer({ endpoints: [{ host: '127.0.0.1', port: 0 }] });
   await first.start(application);

@@ -27,6 +27,7 @@ import {
   HttpUpgradeFeature,
   RouteValuesFeature,
 } from '../../features/http-features.js';
+import { TlsConnectionFeature, TlsHandshakeFeature } from '../../features/tls-features.js';
 import {
   contextDisposed,
   responseEnded,
@@ -54,6 +55,7 @@ import { RequestDeadline, type TimedExchange } from './request-deadline.js';
 import { RequestFeature } from './request-feature.js';
 import { byteLength, checkStatus, composeHead, contentTypeFlag } from './response-head.js';
 import { ResponseTrailers } from './response-trailers.js';
+import { TlsFeatures } from './tls-features.js';
 import { UpgradeFeature } from './upgrade-feature.js';
 import type { UpgradeLink } from './upgrade-link.js';
 
@@ -177,6 +179,10 @@ export class WindhoverExchange
         return (this.rare().requestRate ??= this.dataRate(Command.REQUEST_RATE));
       case HttpMinResponseDataRateFeature.key:
         return (this.rare().responseRate ??= this.dataRate(Command.RESPONSE_RATE));
+      case TlsConnectionFeature.key:
+      case TlsHandshakeFeature.key:
+        if ((this.slot.flags() & RequestFlag.TLS) === 0) return undefined;
+        return (this.rare().tls ??= new TlsFeatures(this));
       default:
         return undefined;
     }
@@ -728,5 +734,7 @@ const OWN_TOKENS = [
   HttpRequestTimeoutFeature,
   HttpMinRequestBodyDataRateFeature,
   HttpMinResponseDataRateFeature,
+  TlsConnectionFeature,
+  TlsHandshakeFeature,
   RouteValuesFeature,
 ] as const;

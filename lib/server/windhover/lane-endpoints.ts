@@ -3,6 +3,14 @@ import { codedRangeError, codedTypeError, WindhoverError } from '../../http/erro
 import type { LaneEndpoint } from '../../native/addon.js';
 import type { ConnectionMiddleware } from '../connections.js';
 import type { EndpointOptions, EndpointSettings } from '../endpoints.js';
+import type { HttpsOptions } from '../https-options.js';
+import {
+  checkHttps,
+  checkShape,
+  type CheckedHttps,
+  PROTOCOLS,
+  toProtocols,
+} from './https-check.js';
 import {
   CODE,
   refuseUnknown,
@@ -17,7 +25,7 @@ import { passedSockets } from './systemd.js';
 type Kind = 'url' | 'path' | 'port' | 'fd' | 'systemd';
 
 /** What every endpoint has. */
-const COMMON = ['protocols', 'proxyProtocol', 'allow', 'deny', 'use'] as const;
+const COMMON = ['protocols', 'https', 'proxyProtocol', 'allow', 'deny', 'use'] as const;
 
 /** The options of an endpoint, by the one that says what kind it is. */
 const OPTIONS: Readonly<Record<Kind, readonly string[]>> = {
@@ -49,6 +57,8 @@ export interface CheckedEndpoint {
   readonly name: string;
   readonly lane: LaneEndpoint;
   readonly use: readonly ConnectionMiddleware[];
+  /** How it speaks TLS, if it does. */
+  readonly https: CheckedHttps | undefined;
   /** The sockets of systemd that it stands for; see {@link findDescriptors}. */
   readonly systemd: true | string | undefined;
 }
@@ -63,6 +73,10 @@ export function checkDefaults(defaults: EndpointSettings | undefined): void {
   requireObject('endpointDefaults', defaults);
   refuseUnknown(defaults, DEFAULTS, 'endpointDefaults.');
   toSettings('endpointDefaults', defaults);
+  if (defaults.protocols !== undefined) {
+    toProtocols('endpointDefaults.protocols', defaults.protocols);
+  }
+  if (defaults.https !== undefined) checkShape('endpointDefaults.https', defaults.https);
   checkUse('endpointDefaults.use', defaults.use);
 }
 
@@ -86,17 +100,18 @@ export function checkEndpoint(
     throw codedTypeError(CODE, `option '${name}' needs exactly one of ${list}`);
   }
   const [kind] = kinds;
-  if ('https' in endpoint && endpoint.https !== undefined) {
-    throw codedTypeError(CODE, `option '${name}.https' is not supported in this version`);
-  }
   refuseUnknown(endpoint, new Set(OPTIONS[kind]), `${name}.`);
   const place = toPlace(name, kind, endpoint);
   const settings = { ...defaultsOf(kind, place, defaults), ...withoutUndefined(endpoint) };
   const use = checkUse(`${name}.use`, settings.use);
+  const https = toHttps(name, place, endpoint.https, defaults.https, settings.protocols);
+  const protocols =
+    https?.protocols ?? toProtocols(`${name}.protocols`, settings.protocols ?? 'http1');
   return {
     name,
-    lane: { ...place, ...toSettings(name, settings), ...toWatch(use) },
+    lane: { ...place, ...toSettings(name, settings), ...toWatch(use), protocols },
     use,
+    https,
     systemd: given.systemd as true | string | undefined,
   };
 }
@@ -213,11 +228,32 @@ function requireMode(name: string, value: unknown): asserts value is number {
   throw codedRangeError(CODE, `option '${name}' must be ${expected}, not ${String(value)}${octal}`);
 }
 
-function toSettings(name: string, settings: EndpointSettings): LaneEndpoint {
-  const { protocols = 'http1AndHttp2', backlog, noDelay, reusePort } = settings;
-  if (protocols !== 'http1' && protocols !== 'http1AndHttp2') {
-    throw wrongType(`${name}.protocols`, "'http1' or 'http1AndHttp2' in this version", protocols);
+/**
+ * How an endpoint speaks TLS: because its URL says so, or because it has options for it.
+ *
+ * @param own - Its own options.
+ * @param defaults - What holds where those say nothing.
+ */
+function toHttps(
+  name: string,
+  { url }: LaneEndpoint,
+  own: HttpsOptions | undefined,
+  defaults: HttpsOptions | undefined,
+  protocols: EndpointSettings['protocols'],
+): CheckedHttps | undefined {
+  const asked = url !== undefined && /^https:/i.test(url);
+  if (own === undefined && !asked) return undefined;
+  if (own !== undefined && url !== undefined && !asked) {
+    throw codedTypeError(CODE, `option '${name}.https' needs a URL with https:, not '${url}'`);
   }
+  const spoken =
+    protocols === undefined ? PROTOCOLS.http1AndHttp2 : toProtocols(`${name}.protocols`, protocols);
+  // Not `??`: null is refused.
+  return checkHttps(`${name}.https`, own === undefined ? {} : own, spoken, defaults);
+}
+
+function toSettings(name: string, settings: EndpointSettings): LaneEndpoint {
+  const { backlog, noDelay, reusePort } = settings;
   if (backlog !== undefined) requireInteger(`${name}.backlog`, BACKLOG_MAX, backlog, 1);
   if (noDelay !== undefined) requireBoolean(`${name}.noDelay`, noDelay);
   if (reusePort !== undefined) requireBoolean(`${name}.reusePort`, reusePort);

@@ -19,6 +19,7 @@ const LIMITS: ReadonlySet<string> = new Set([
   'maxConcurrentUpgradedConnections',
   'keepAliveTimeout',
   'requestHeadersTimeout',
+  'handshakeTimeout',
   'minRequestBodyDataRate',
   'minResponseDataRate',
   'requestBodyDrainTimeout',

@@ -8,6 +8,7 @@ import type { SendQueue } from './file-sending.js';
 import type { RequestDeadline } from './request-deadline.js';
 import type { ResponseTrailers } from './response-trailers.js';
 import type { StartingState } from './starting.js';
+import type { TlsFeatures } from './tls-features.js';
 import type { UpgradeFeature } from './upgrade-feature.js';
 import type { UpgradeLink } from './upgrade-link.js';
 
@@ -36,6 +37,7 @@ export class RareState implements StartingState {
   responseRate: DataRate | undefined = undefined;
   deadline: RequestDeadline | undefined = undefined;
   upgrade: UpgradeFeature | undefined = undefined;
+  tls: TlsFeatures | undefined = undefined;
   /** The tunnel that the connection has become; it outlives the exchange. */
   link: UpgradeLink | undefined = undefined;
   /** Why the signal aborted, where the client is still there. */

@@ -22,8 +22,8 @@ export class RequestFeature
     HttpRequestTrailersFeature,
     RequestBodySource
 {
-  scheme = 'http';
   pathBase = '';
+  private ownScheme: string | undefined = undefined;
   private ownMethod: string | undefined = undefined;
   private ownPath: string | undefined = undefined;
   private ownQuery: string | undefined = undefined;
@@ -45,6 +45,13 @@ export class RequestFeature
   }
   set protocol(value: string) {
     this.ownProtocol = value;
+  }
+
+  get scheme(): string {
+    return (this.ownScheme ??= (this.slot().flags() & RequestFlag.TLS) === 0 ? 'http' : 'https');
+  }
+  set scheme(value: string) {
+    this.ownScheme = value;
   }
 
   get method(): string {

@@ -26,6 +26,7 @@
     "writes wait")                                                                                        \
   X(keep_alive_timeout, "keepAliveTimeout", 130000, 1, INT32_MAX, 1, "ms", "the connection ends")         \
   X(request_headers_timeout, "requestHeadersTimeout", 30000, 1, INT32_MAX, 1, "ms", "408")                \
+  X(handshake_timeout, "handshakeTimeout", 10000, 1, INT32_MAX, 1, "ms", "the connection ends")           \
   /* A rate is that of each grace period on its own: a client that stops is found however fast it was. */ \
   X(min_request_rate, "minRequestBodyDataRate.bytesPerSecond", 240, 1, INT32_MAX, 1, "bytes",             \
     "408")                                                                                                \
@@ -51,7 +52,6 @@
   /* Ours: RFC 9110 section 10.2.3 leaves the number to the server. */                                    \
   X(connection_limit_retry_after, "connectionLimitRetryAfter", 5, 0, 86400, 0, "seconds",                 \
     "it is what the 503 says")                                                                            \
-  X(handshake_timeout, "handshakeTimeout", 10000, 1, INT32_MAX, 1, "ms", "the connection ends")           \
   X(http2_streams, "http2.maxStreamsPerConnection", 100, 1, INT32_MAX, 0, "streams",                      \
     "RST_STREAM REFUSED_STREAM")                                                                          \
   X(http2_header_table, "http2.headerTableSize", 4096, 0, 1 << 20, 0, "bytes",                            \
