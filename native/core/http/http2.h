@@ -1,6 +1,7 @@
 /*
- * HTTP/2 on one connection (RFC 9113), by nghttp2: frames, HPACK, stream states and flow control are
- * its; what a request may look like, what becomes of bodies, and what an abuse is, are ours.
+ * HTTP/2 on one connection (RFC 9113). HPACK and the grammar of priorities are nghttp2's; frames,
+ * streams, windows and what a request may look like are ours: a session of nghttp2 costs more for each
+ * request than everything else here together.
  *
  * A session lives as long as its connection. Each stream with a request has an exchange, like the
  * requests of HTTP/1. Bodies are taken from the client as the application reads them: what it does not

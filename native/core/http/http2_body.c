@@ -9,14 +9,6 @@
 #include "base/memory.h"
 #include "http/http2_session.h"
 
-static void consume(wh_http2_stream *stream, size_t length) {
-  if (length == 0) return;
-  if (stream->detached)
-    nghttp2_session_consume_connection(stream->session->engine, length);
-  else
-    nghttp2_session_consume(stream->session->engine, stream->id, length);
-}
-
 static int has_reader(const wh_http2_stream *stream) {
   const wh_exchange *exchange = stream->exchange;
   return exchange != NULL && exchange->dispatched && !exchange->aborted && !stream->reset;
@@ -41,7 +33,7 @@ void wh_http2_drop_body(wh_http2_stream *stream) {
   }
   stream->in_last = NULL;
   /* Of the stream nobody awaits more, but the connection's window is everybody's. */
-  if (dropped > 0) nghttp2_session_consume_connection(stream->session->engine, dropped);
+  if (dropped > 0) wh_http2_consume_connection(stream->session, dropped);
 }
 
 static int keep(wh_http2_stream *stream, const uint8_t *data, size_t length) {
@@ -58,39 +50,29 @@ static int keep(wh_http2_stream *stream, const uint8_t *data, size_t length) {
   return WH_OK;
 }
 
-int wh_http2_on_data(nghttp2_session *engine, uint8_t flags, int32_t id, const uint8_t *data,
-                     size_t length, void *user) {
-  wh_http2 *session = user;
+void wh_http2_on_data(wh_http2_stream *stream, const uint8_t *data, size_t length) {
+  wh_http2 *session = stream->session;
   wh_http_service *service = session->service;
-  wh_http2_stream *stream = nghttp2_session_get_stream_user_data(engine, id);
-  (void)flags;
   session->body_bytes += length;
-  if (stream == NULL || !has_reader(stream)) {
-    nghttp2_session_consume_connection(engine, length);
-    return 0;
+  if (!has_reader(stream)) {
+    wh_http2_consume_connection(session, length);
+    return;
   }
   wh_exchange *exchange = stream->exchange;
   stream->received += length;
   exchange->continue_due = 0; /* it did not wait for it */
-  if (stream->has_content_length && stream->received > stream->content_length) {
-    nghttp2_session_consume_connection(engine, length);
-    wh_http2_refuse(stream, WH_REFUSED_CONTENT_LENGTH);
-    return 0;
-  }
-  if (stream->opened && exceeds_limit(stream)) {
-    nghttp2_session_consume_connection(engine, length);
-    wh_http2_refuse(stream, WH_REFUSED_BODY_TOO_LARGE);
-    return 0;
-  }
-  if (exchange->body_wanted && stream->in_first == NULL) {
+  int too_long = stream->has_content_length && stream->received > stream->content_length;
+  if (too_long || (stream->opened && exceeds_limit(stream))) {
+    wh_http2_consume_connection(session, length);
+    wh_http2_refuse(stream, too_long ? WH_REFUSED_CONTENT_LENGTH : WH_REFUSED_BODY_TOO_LARGE);
+  } else if (exchange->body_wanted && stream->in_first == NULL) {
     service->receiver->keep(service->user, data + length);
     service->receiver->body(service->user, exchange, data, length);
-    consume(stream, length);
+    wh_http2_consume(stream, length);
   } else if (keep(stream, data, length) != WH_OK) {
-    nghttp2_session_consume_connection(engine, length);
+    wh_http2_consume_connection(session, length);
     wh_http2_reset(stream, NGHTTP2_INTERNAL_ERROR);
   }
-  return 0;
 }
 
 /* Hands bytes on that do not stand in the arena. 0: there is no room for them now. */
@@ -108,8 +90,8 @@ static int tell_end(wh_http2_stream *stream) {
   if (stream->end_told || !stream->remote_ended || stream->in_first != NULL) return 1;
   if (stream->trailers_length > 0) {
     uint8_t *lines;
-    /* Not while the engine reads: its input stands where the loan would be. */
-    if (session->in_engine || !lend(session, stream->trailers, stream->trailers_length, &lines))
+    /* Not while frames are read: they stand where the loan would be. */
+    if (session->in_reader || !lend(session, stream->trailers, stream->trailers_length, &lines))
       return 0;
     service->receiver->trailers(service->user, exchange, lines, stream->trailers_length);
   }
@@ -132,7 +114,7 @@ int wh_http2_deliver(wh_http2_stream *stream) {
     service->receiver->body(service->user, exchange, bytes, (size_t)piece->length);
     stream->in_first = piece->next;
     if (piece->next == NULL) stream->in_last = NULL;
-    consume(stream, (size_t)piece->length);
+    wh_http2_consume(stream, (size_t)piece->length);
     wh_free(piece);
   }
   return tell_end(stream);
@@ -140,12 +122,16 @@ int wh_http2_deliver(wh_http2_stream *stream) {
 
 void wh_http2_remote_end(wh_http2_stream *stream) {
   stream->remote_ended = 1;
-  if (!has_reader(stream)) return;
+  if (!has_reader(stream)) {
+    wh_http2_close_if_done(stream);
+    return;
+  }
   if (stream->has_content_length && stream->received != stream->content_length) {
     wh_http2_refuse(stream, WH_REFUSED_CONTENT_LENGTH);
     return;
   }
   if (!tell_end(stream)) wh_http2_want_look(stream->session);
+  wh_http2_close_if_done(stream);
 }
 
 /* --- what the application orders --- */

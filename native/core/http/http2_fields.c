@@ -1,6 +1,6 @@
 /*
  * Header sections out: the lines that the application wrote become fields with names in lower case.
- * What HPACK does with them is the engine's: it knows which fields change with each answer and does not
+ * What HPACK does with them is nghttp2's: it knows which fields change with each answer and does not
  * keep those; which may never be kept, we say.
  */
 #include <string.h>
@@ -9,9 +9,9 @@
 #include "http/header_names.h"
 #include "http/http2_session.h"
 
-/* :status, content-type, date, server, content-length. */
-#define OWN_FIELDS 5U
-/* The digits of :status and content-length. */
+/* :status, content-type, date, server. */
+#define OWN_FIELDS 4U
+/* The digits of :status. */
 #define OWN_BYTES 32U
 
 typedef struct maker {
@@ -119,8 +119,7 @@ static void add_lines(maker *m, const uint8_t *lines, size_t length) {
   }
 }
 
-ptrdiff_t wh_http2_make_fields(wh_http2 *session, unsigned status, const wh_answer *answer,
-                               uint64_t content_length) {
+ptrdiff_t wh_http2_make_fields(wh_http2 *session, unsigned status, const wh_answer *answer) {
   const wh_http_service *service = session->service;
   wh_http2_shared *shared = session->service->http2;
   const uint8_t *head = answer->head;
@@ -157,7 +156,6 @@ ptrdiff_t wh_http2_make_fields(wh_http2 *session, unsigned status, const wh_answ
     if (!(answer->flags & WH_COMMAND_FLAG_HAS_SERVER) && service->server_name != NULL) {
       add(&m, "server", 6, service->server_name, strlen(service->server_name), 0);
     }
-    if (content_length != UINT64_MAX) add_number(&m, "content-length", 14, content_length);
   }
   return (ptrdiff_t)m.count;
 }

@@ -3,7 +3,7 @@
  * ten seconds at a time, and too many of one kind end the connection with ENHANCE_YOUR_CALM (RFC 9113
  * section 10.5). The limits are far above what any client needs, and far below what hurts.
  *
- * Here too: stream ids that are lower than one already used (section 5.1.1), which the engine lets pass.
+ * Here too: stream ids that are lower than one already used (section 5.1.1).
  */
 #include "http/http2_session.h"
 
@@ -53,41 +53,38 @@ static int was_skipped(const wh_http2_guard *guard, int32_t id) {
   return 0;
 }
 
-/* HEADERS: 0, or the code of a connection error. */
-static uint32_t judge_headers(wh_http2 *session, int32_t id) {
-  wh_http2_guard *guard = &session->guard;
-  if (id % 2 == 0) return NGHTTP2_NO_ERROR; /* the engine's to refuse */
-  if (id > guard->last_id) {
-    if (id > guard->last_id + 2 && (guard->last_id > 0 || id > 1)) {
-      note_skip(guard, guard->last_id, id);
-    }
-    guard->last_id = id;
-    return NGHTTP2_NO_ERROR;
+void wh_http2_note_id(wh_http2 *session, int32_t id) {
+  if (id > session->last_id + 2 && (session->last_id > 0 || id > 1)) {
+    note_skip(&session->guard, session->last_id, id);
   }
-  /* Trailers of an open stream, or of one that we have reset and it does not know that yet. */
-  if (nghttp2_session_find_stream(session->engine, id) != NULL) return NGHTTP2_NO_ERROR;
-  if (was_skipped(guard, id)) return NGHTTP2_PROTOCOL_ERROR;
-  return wh_http2_was_reset(session, id) ? NGHTTP2_NO_ERROR : NGHTTP2_STREAM_CLOSED;
+  session->last_id = id;
 }
 
-uint32_t wh_http2_guard_frame(wh_http2 *session, const nghttp2_frame_hd *hd) {
+uint32_t wh_http2_judge_closed(const wh_http2 *session, int32_t id) {
+  if (id == 0 || id % 2 == 0 || id > session->last_id) return NGHTTP2_PROTOCOL_ERROR;
+  /* Frames for a stream that we have reset may come until the client knows. */
+  if (wh_http2_was_reset(session, id)) return NGHTTP2_NO_ERROR;
+  return was_skipped(&session->guard, id) ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_STREAM_CLOSED;
+}
+
+/* HEADERS: 0, or the code of a connection error. */
+static uint32_t judge_headers(const wh_http2 *session) {
+  int32_t id = session->reader.id;
+  if (id % 2 == 0) return NGHTTP2_PROTOCOL_ERROR;
+  if (id > session->last_id) return NGHTTP2_NO_ERROR;
+  const wh_http2_stream *stream = wh_http2_find(session, id);
+  if (stream == NULL) return wh_http2_judge_closed(session, id);
+  return stream->remote_ended ? NGHTTP2_STREAM_CLOSED : NGHTTP2_NO_ERROR;
+}
+
+uint32_t wh_http2_guard_frame(wh_http2 *session) {
+  const wh_http2_reader *reader = &session->reader;
   wh_http2_flood kind;
-  switch (hd->type) {
+  switch (reader->type) {
+  case NGHTTP2_HEADERS: return judge_headers(session);
   case NGHTTP2_DATA:
-    if (hd->length > 0 || hd->flags & NGHTTP2_FLAG_END_STREAM) {
-      if (nghttp2_session_find_stream(session->engine, hd->stream_id) == NULL &&
-          hd->stream_id % 2 == 1 && hd->stream_id <= session->guard.last_id &&
-          !was_skipped(&session->guard, hd->stream_id) &&
-          !wh_http2_was_reset(session, hd->stream_id)) {
-        return NGHTTP2_STREAM_CLOSED;
-      }
-      return NGHTTP2_NO_ERROR;
-    }
-    kind = WH_HTTP2_FLOOD_EMPTY_FRAMES;
-    break;
-  case NGHTTP2_HEADERS: return judge_headers(session, hd->stream_id);
   case NGHTTP2_CONTINUATION:
-    if (hd->length > 0) return NGHTTP2_NO_ERROR;
+    if (reader->length > 0 || reader->flags & NGHTTP2_FLAG_END_STREAM) return NGHTTP2_NO_ERROR;
     kind = WH_HTTP2_FLOOD_EMPTY_FRAMES;
     break;
   case NGHTTP2_RST_STREAM: kind = WH_HTTP2_FLOOD_RESETS; break;
@@ -96,22 +93,16 @@ uint32_t wh_http2_guard_frame(wh_http2 *session, const nghttp2_frame_hd *hd) {
   case NGHTTP2_PRIORITY:
   case NGHTTP2_PRIORITY_UPDATE: kind = WH_HTTP2_FLOOD_PRIORITIES; break;
   case NGHTTP2_WINDOW_UPDATE: kind = WH_HTTP2_FLOOD_WINDOW_UPDATES; break;
-  case NGHTTP2_GOAWAY:
   case NGHTTP2_PUSH_PROMISE: return NGHTTP2_NO_ERROR;
-  default: kind = WH_HTTP2_FLOOD_UNKNOWN_FRAMES; break;
+  default: kind = WH_HTTP2_FLOOD_UNKNOWN_FRAMES; break; /* GOAWAY too: one is enough */
   }
   return wh_http2_guard_count(session, kind) ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_NO_ERROR;
 }
 
-/* The engine answers a fault of the client with RST_STREAM: "made you reset". */
-int wh_http2_on_invalid_frame(nghttp2_session *engine, const nghttp2_frame *frame, int error,
-                              void *user) {
-  wh_http2 *session = user;
-  (void)engine;
-  (void)error;
-  if (frame->hd.stream_id != 0 && wh_http2_guard_count(session, WH_HTTP2_FLOOD_RESETS)) {
+void wh_http2_fault(wh_http2_stream *stream, uint32_t code) {
+  wh_http2 *session = stream->session;
+  if (wh_http2_guard_count(session, WH_HTTP2_FLOOD_RESETS))
     wh_http2_fail(session, NGHTTP2_ENHANCE_YOUR_CALM);
-    return NGHTTP2_ERR_CALLBACK_FAILURE;
-  }
-  return 0;
+  else
+    wh_http2_reset(stream, code);
 }

@@ -1,5 +1,5 @@
 /*
- * Heads in: what the engine decodes field by field is put into the slot as HTTP/1 has it, pseudo-header
+ * Heads in: what HPACK decodes field by field is put into the slot as HTTP/1 has it, pseudo-header
  * fields first, then "name: value" lines, :authority as Host. So the sections that one connection says
  * again and again are recognised by comparison here too (head_cache.h), and need no second check.
  *
@@ -30,75 +30,6 @@ typedef struct field {
 } field;
 
 _Static_assert(sizeof(field) == WH_FIELD_SIZE, "the table's entry is this struct");
-
-/* --- streams --- */
-
-static wh_http2_stream *take_stream(wh_http2 *session, int32_t id) {
-  wh_http2_shared *shared = session->service->http2;
-  wh_http2_stream *stream = shared->free_streams;
-  if (stream != NULL) {
-    shared->free_streams = stream->next;
-    shared->free_stream_count--;
-    memset(stream, 0, sizeof *stream);
-  } else {
-    stream = wh_zalloc(sizeof *stream);
-    if (stream == NULL) return NULL;
-  }
-  stream->session = session;
-  stream->id = id;
-  stream->previous = session->last;
-  if (session->last != NULL)
-    session->last->next = stream;
-  else
-    session->first = stream;
-  session->last = stream;
-  session->streams++;
-  return stream;
-}
-
-/* A new request. 0, or the code to refuse its stream with. */
-static uint32_t begin_request(wh_http2 *session, int32_t id) {
-  if (session->streams >= session->service->http2->limits.streams) return NGHTTP2_REFUSED_STREAM;
-  wh_http2_stream *stream = take_stream(session, id);
-  if (stream == NULL) return NGHTTP2_REFUSED_STREAM;
-  nghttp2_session_set_stream_user_data(session->engine, id, stream);
-  stream->exchange = wh_exchange_take(session->service->pool);
-  if (stream->exchange == NULL) {
-    stream->reset = 1;
-    return NGHTTP2_REFUSED_STREAM;
-  }
-  stream->exchange->started_us = session->service->now_us; /* until it is dispatched */
-  stream->exchange->minor_version = 1;
-  session->receiving = stream;
-  return NGHTTP2_NO_ERROR;
-}
-
-int wh_http2_on_begin_headers(nghttp2_session *engine, const nghttp2_frame *frame, void *user) {
-  wh_http2 *session = user;
-  int32_t id = frame->hd.stream_id;
-  session->in_block = 1;
-  session->receiving = NULL;
-  if (frame->hd.type != NGHTTP2_HEADERS) return 0;
-  if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-    uint32_t code = begin_request(session, id);
-    if (code == NGHTTP2_NO_ERROR) return 0;
-    wh_http2_note_reset(session, id);
-    nghttp2_submit_rst_stream(engine, NGHTTP2_FLAG_NONE, id, code);
-    if (wh_http2_guard_count(session, WH_HTTP2_FLOOD_RESETS)) {
-      wh_http2_fail(session, NGHTTP2_ENHANCE_YOUR_CALM);
-      return NGHTTP2_ERR_CALLBACK_FAILURE;
-    }
-    return 0;
-  }
-  wh_http2_stream *stream = nghttp2_session_get_stream_user_data(engine, id);
-  if (stream == NULL || stream->reset) return 0;
-  stream->in_trailers = 1;
-  stream->list_size = 0;
-  stream->fields = 0;
-  stream->skipped = stream->malformed = stream->too_many = 0;
-  session->receiving = stream;
-  return 0;
-}
 
 /* --- the slot --- */
 
@@ -287,35 +218,26 @@ static void take_trailer(wh_http2_stream *stream, const uint8_t *name, size_t na
   stream->trailers_length += size;
 }
 
-int wh_http2_on_header(nghttp2_session *engine, const nghttp2_frame *frame, const uint8_t *name,
-                       size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
-                       void *user) {
-  wh_http2 *session = user;
+uint32_t wh_http2_take_field(wh_http2 *session, const uint8_t *name, size_t name_length,
+                             const uint8_t *value, size_t value_length) {
   wh_http2_stream *stream = session->receiving;
-  (void)engine;
-  (void)frame;
-  (void)flags;
-  if (stream == NULL || stream->malformed) return 0;
+  if (stream == NULL || stream->malformed) return NGHTTP2_NO_ERROR;
   const wh_http_limits *limits = &session->service->limits;
   size_t size = name_length + value_length;
   stream->list_size += size + FIELD_OVERHEAD;
-  /* Pseudo-header fields count too: they stand in for the request line, which has a limit of its own. */
-  if (stream->list_size > limits->headers_total_size || stream->too_many ||
-      size > session->service->http2->limits.field_size ||
-      stream->fields >= limits->header_count + WH_PSEUDO_COUNT) {
+  int too_large = stream->list_size > limits->headers_total_size ||
+                  size > session->service->http2->limits.field_size;
+  /* Pseudo-header fields stand in for the request line, and do not count among the lines. */
+  if (too_large || stream->too_many || stream->fields > limits->header_count) {
     if (!stream->too_many) {
       stream->too_many = 1;
-      stream->refusal = stream->list_size > limits->headers_total_size ||
-                                size > session->service->http2->limits.field_size
-                            ? WH_REFUSED_HEADERS_TOO_LARGE
-                            : WH_REFUSED_TOO_MANY_HEADERS;
+      stream->refusal = too_large ? WH_REFUSED_HEADERS_TOO_LARGE : WH_REFUSED_TOO_MANY_HEADERS;
     }
-    if (stream->list_size > (uint64_t)limits->headers_total_size * 2 + 65536) {
-      session->service->http2->floods[WH_HTTP2_FLOOD_HEADER_BLOCKS]++;
-      wh_http2_fail(session, NGHTTP2_ENHANCE_YOUR_CALM);
-      return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (stream->list_size <= (uint64_t)limits->headers_total_size * 2 + 65536) {
+      return NGHTTP2_NO_ERROR;
     }
-    return 0;
+    session->service->http2->floods[WH_HTTP2_FLOOD_HEADER_BLOCKS]++;
+    return NGHTTP2_ENHANCE_YOUR_CALM;
   }
   if (stream->in_trailers)
     take_trailer(stream, name, name_length, value, value_length);
@@ -323,7 +245,7 @@ int wh_http2_on_header(nghttp2_session *engine, const nghttp2_frame *frame, cons
     take_pseudo(stream, name, name_length, value, value_length);
   else
     take_line(stream, name, name_length, value, value_length);
-  return 0;
+  return NGHTTP2_NO_ERROR;
 }
 
 /* --- the whole head --- */
@@ -555,19 +477,15 @@ static wh_refusal take_target(wh_http2_stream *stream) {
   return 0;
 }
 
-/* The value of the priority field (RFC 9218): what does not parse is ignored. */
+/* Looks for the priority field (RFC 9218). */
 static void take_priority(wh_http2_stream *stream) {
-  wh_exchange *exchange = stream->exchange;
+  const wh_exchange *exchange = stream->exchange;
   for (uint32_t i = 0; i < stream->fields; i++) {
     field f;
     memcpy(&f, wh_slot_field(exchange, i), sizeof f);
     if (f.name_length != 8 || memcmp(exchange->slot + f.name_offset, "priority", 8) != 0) continue;
-    nghttp2_extpri priority = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY};
-    if (nghttp2_extpri_parse_priority(&priority, exchange->slot + f.value_offset, f.value_length) ==
-        0) {
-      nghttp2_session_change_extpri_stream_priority(stream->session->engine, stream->id, &priority,
-                                                    0);
-    }
+    stream->incremental = 0; /* what it leaves out has its default */
+    wh_http2_set_priority(stream, exchange->slot + f.value_offset, f.value_length);
     return;
   }
 }
@@ -606,7 +524,8 @@ static void dispatch(wh_http2_stream *stream, const wh_head_facts *facts, int en
   service->receiver->request(service->user, exchange);
 }
 
-static void finish_request(wh_http2_stream *stream, int ended) {
+/* The head is decoded. */
+static void finish_request(wh_http2_stream *stream, const uint8_t *block, size_t length) {
   wh_head_facts facts;
   wh_refusal reason = stream->malformed || !fits(stream) ? WH_REFUSED_HEADER : stream->refusal;
   stream->extended = (stream->pseudo_seen & 1U << WH_PSEUDO_PROTOCOL) != 0;
@@ -615,32 +534,108 @@ static void finish_request(wh_http2_stream *stream, int ended) {
   }
   if (reason == 0) reason = check_section(stream, &facts);
   if (reason == 0) reason = take_target(stream);
-  if (reason == 0 && ended && facts.connection & 1 && facts.content_length > 0) {
+  if (reason == 0 && stream->remote_ended && facts.connection & 1 && facts.content_length > 0) {
     reason = WH_REFUSED_CONTENT_LENGTH; /* and no body: section 8.1.1 */
   }
   if (reason != 0) {
-    if (stream->malformed) stream->refusal = 0;
     wh_http2_refuse(stream, reason);
     return;
   }
   take_priority(stream);
-  dispatch(stream, &facts, ended);
+  wh_http2_note_request(stream, block, length, &facts);
+  dispatch(stream, &facts, stream->remote_ended);
 }
 
-void wh_http2_head_complete(wh_http2 *session, const nghttp2_frame *frame) {
-  wh_http2_stream *stream = session->receiving;
-  int ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-  session->in_block = 0;
-  session->receiving = NULL;
-  if (stream == NULL || stream->id != frame->hd.stream_id) return;
-  if (!stream->in_trailers) {
-    stream->remote_ended = ended != 0;
-    finish_request(stream, ended);
-  } else if (!ended || stream->malformed) {
-    wh_http2_refuse(stream, WH_REFUSED_HEADER); /* trailers end a stream: section 8.1 */
-  } else if (stream->too_many) {
-    wh_http2_refuse(stream, WH_REFUSED_TRAILERS_TOO_LARGE);
-  } else {
-    wh_http2_remote_end(stream);
+/* The head is one that was decoded before. */
+static void repeat_request(wh_http2_stream *stream, const wh_http2_known_request *known) {
+  wh_exchange *exchange = stream->exchange;
+  size_t table = (size_t)known->fields * WH_FIELD_SIZE;
+  memcpy(exchange->slot, known->slot, WH_SLOT_DATA + known->raw_used);
+  memcpy(exchange->slot + exchange->slot_size - table, known->table, table);
+  wh_slot_set32(exchange, WH_SLOT_GENERATION, exchange->generation);
+  exchange->head_only = exchange->slot[WH_SLOT_METHOD] == WH_METHOD_HEAD;
+  stream->raw_used = known->raw_used;
+  stream->fields = known->fields;
+  stream->urgency = known->urgency;
+  stream->incremental = known->incremental;
+  if (stream->remote_ended && known->facts.connection & 1 && known->facts.content_length > 0)
+    wh_http2_refuse(stream, WH_REFUSED_CONTENT_LENGTH);
+  else
+    dispatch(stream, &known->facts, stream->remote_ended);
+}
+
+/* One stream too many, or no memory for it (section 5.1.2). */
+static uint32_t refuse_stream(wh_http2 *session, wh_http2_stream *stream, int32_t id) {
+  uint8_t payload[4];
+  if (wh_http2_guard_count(session, WH_HTTP2_FLOOD_RESETS)) return NGHTTP2_ENHANCE_YOUR_CALM;
+  if (stream != NULL) {
+    wh_http2_reset(stream, NGHTTP2_REFUSED_STREAM);
+    return NGHTTP2_NO_ERROR;
   }
+  wh_http2_note_reset(session, id);
+  wh_http2_put32(payload, NGHTTP2_REFUSED_STREAM);
+  wh_http2_write_frame(session, NGHTTP2_RST_STREAM, 0, id, payload, sizeof payload);
+  return NGHTTP2_NO_ERROR;
+}
+
+static uint32_t take_request(wh_http2 *session, int32_t id, const uint8_t *block, size_t length,
+                             int end_stream) {
+  wh_http_service *service = session->service;
+  wh_http2_note_id(session, id);
+  wh_http2_stream *stream = NULL;
+  wh_exchange *exchange = NULL;
+  /* After the last GOAWAY streams are ignored: the client has been told that they were (section 6.8). */
+  if (!session->ending) {
+    session->last_taken = id;
+    if (session->streams < service->http2->limits.streams) {
+      stream = wh_http2_take_stream(session, id);
+    }
+    if (stream != NULL) exchange = wh_exchange_take(service->pool);
+  }
+  if (exchange == NULL) {
+    uint32_t code = wh_http2_decode(session, block, length); /* for the table's sake */
+    if (code != NGHTTP2_NO_ERROR || session->ending) return code;
+    return refuse_stream(session, stream, id);
+  }
+  stream->exchange = exchange;
+  stream->remote_ended = end_stream != 0;
+  exchange->started_us = service->now_us; /* until it is dispatched */
+  exchange->minor_version = 1;
+  const wh_http2_known_request *known = wh_http2_find_request(session, block, length);
+  if (known != NULL) {
+    repeat_request(stream, known);
+    return NGHTTP2_NO_ERROR;
+  }
+  session->receiving = stream;
+  uint32_t code = wh_http2_decode(session, block, length);
+  session->receiving = NULL;
+  if (code == NGHTTP2_NO_ERROR) finish_request(stream, block, length);
+  return code;
+}
+
+static uint32_t take_trailers(wh_http2_stream *stream, const uint8_t *block, size_t length,
+                              int end_stream) {
+  wh_http2 *session = stream->session;
+  stream->in_trailers = 1;
+  stream->list_size = 0;
+  stream->malformed = stream->too_many = 0;
+  session->receiving = stream;
+  uint32_t code = wh_http2_decode(session, block, length);
+  session->receiving = NULL;
+  if (code != NGHTTP2_NO_ERROR) return code;
+  if (!end_stream || stream->malformed)
+    wh_http2_refuse(stream, WH_REFUSED_HEADER); /* trailers end a stream: section 8.1 */
+  else if (stream->too_many)
+    wh_http2_refuse(stream, WH_REFUSED_TRAILERS_TOO_LARGE);
+  else
+    wh_http2_remote_end(stream);
+  return NGHTTP2_NO_ERROR;
+}
+
+uint32_t wh_http2_take_block(wh_http2 *session, int32_t id, const uint8_t *block, size_t length,
+                             int end_stream) {
+  if (id > session->last_id) return take_request(session, id, block, length, end_stream);
+  wh_http2_stream *stream = wh_http2_find(session, id);
+  if (stream != NULL) return take_trailers(stream, block, length, end_stream);
+  return wh_http2_decode(session, block, length); /* of a stream that we have reset */
 }

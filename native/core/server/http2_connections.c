@@ -24,6 +24,8 @@ static void set_timer(wh_connection *connection, wh_http2_phase phase) {
                           wh_server_stop_limit(server, server->limits.request_headers_timeout));
     break;
   case WH_HTTP2_BUSY:
+    /* Without pings the timer is left as it is: when it comes, on_timer looks at the phase. */
+    if (server->limits.http2_ping_delay == WH_UNLIMITED) return;
     wh_server_start_timer(connection, ping_time(server, connection->session));
     connection->owner_hint &= (uint8_t)~HEARD;
     break;
