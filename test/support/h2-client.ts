@@ -100,6 +100,8 @@ export class H2Client {
 
   private constructor(
     readonly socket: Socket,
+    /** The socket of TCP beneath TLS. */
+    private readonly raw: Socket,
     target: H2Target,
     private readonly options: H2Options,
   ) {
@@ -125,16 +127,15 @@ export class H2Client {
   static connect(target: H2Target, options: H2Options = {}): Promise<H2Client> {
     return new Promise((resolve, reject) => {
       const { host = '127.0.0.1', port, tls } = target;
-      const where = { host, port, allowHalfOpen: true };
       const ready = (): void => {
         socket.off('error', reject);
-        socket.setNoDelay(true);
-        resolve(new H2Client(socket, target, options));
+        raw.setNoDelay(true);
+        resolve(new H2Client(socket, raw, target, options));
       };
+      const raw = connectSocket({ host, port, allowHalfOpen: true });
       const socket =
-        tls === undefined
-          ? connectSocket(where, ready)
-          : connectTls({ ALPNProtocols: ['h2'], ...tls, ...where }, ready);
+        tls === undefined ? raw : connectTls({ ALPNProtocols: ['h2'], ...tls, socket: raw });
+      socket.once(tls === undefined ? 'connect' : 'secureConnect', ready);
       socket.once('error', reject);
     });
   }
@@ -310,9 +311,9 @@ export class H2Client {
     await this.take((frame) => frame.type === 'SETTINGS' && frame.ack, "SETTINGS' ACK");
   }
 
-  /** Settles when the connection is over. */
+  /** Settles when the connection is over, whatever the server said before that. */
   async ended(): Promise<'end' | 'reset'> {
-    while (this.ending === undefined) await this.change('the end of the connection');
+    while (this.ending === undefined) await this.change('the end of the connection', true);
     return this.ending;
   }
 
@@ -355,21 +356,25 @@ export class H2Client {
     return this.untaken.some(fits);
   }
 
-  /** Settles when something more has come; rejects where nothing comes in time, or the peer is at fault. */
-  change(what: string): Promise<void> {
+  /**
+   * Settles when something more has come; rejects where nothing comes in time, or the server is at fault
+   * and that is not forgiven.
+   */
+  change(what: string, forgiving = false): Promise<void> {
+    const fails = (): boolean => this.fault !== undefined && !forgiving;
     return new Promise((resolve, reject) => {
       const wake = (): void => {
         clearTimeout(timer);
         this.waiters.delete(wake);
-        if (this.fault === undefined) resolve();
-        else reject(this.error(this.fault.message));
+        if (fails()) reject(this.error(String(this.fault?.message)));
+        else resolve();
       };
       const timer = setTimeout(() => {
         this.waiters.delete(wake);
         reject(this.error(`waited in vain for ${what}`));
       }, this.patience);
       this.waiters.add(wake);
-      if (this.fault !== undefined) wake();
+      if (fails()) wake();
     });
   }
 
@@ -391,7 +396,8 @@ export class H2Client {
 
   /** Ends the connection with RST. */
   reset(): void {
-    this.socket.resetAndDestroy();
+    this.raw.resetAndDestroy();
+    this.socket.destroy();
   }
 
   private expectSettings(entries: readonly SettingEntry[]): void {
