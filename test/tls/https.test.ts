@@ -5,10 +5,13 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { request as plainRequest } from 'node:http';
 import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
+import type { ConnectionOptions } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
+import { getAddon } from '../../lib/native/addon.js';
 import type { HttpsOptions } from '../../lib/server/options.js';
 import { createApplication } from '../../lib/server/server.js';
 import { WindhoverServer } from '../../lib/server/windhover-server.js';
@@ -16,6 +19,7 @@ import { developmentCertificatePaths } from '../../lib/server/development-certif
 import { certificateAuthority, serverCertificate } from '../support/certificates.js';
 import { failure, get, startHttps } from '../support/https-server.js';
 import { findProgram, foreignEnvironment } from '../support/programs.js';
+import { until } from '../support/until.js';
 
 const run = promisify(execFile);
 const certificate = serverCertificate();
@@ -253,4 +257,142 @@ test('what cannot be used fails the start by name, and shows no secret', async (
     t.notRegex(message, /wrong-word|right-word|BEGIN/, title);
     if (title.startsWith('a host')) t.true(message.includes('b.example'), message);
   }
+});
+
+test('a handshake that does not end is ended', async (t) => {
+  const limits = { handshakeTimeout: 150 };
+  const { server, port, connect } = await startHttps(t, { cert, key }, undefined, { limits });
+  const started = performance.now();
+  const silent = connectTcp(port, '127.0.0.1');
+  const half = connectTcp(port, '127.0.0.1');
+  half.write(Buffer.of(0x16, 3, 1, 0, 200, 1, 0, 0, 196));
+  await Promise.all(
+    [silent, half].map(async (socket) => {
+      socket.on('error', () => undefined).resume();
+      await once(socket, 'close');
+    }),
+  );
+  t.true(performance.now() - started >= 140);
+  // Who is through has all the time.
+  const socket = await connect();
+  await until(() => server.metrics().connections === 1, 'the others are gone');
+  socket.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  t.true(answer.toString().startsWith('HTTP/1.1 200'));
+});
+
+test('an OCSP response is stapled for those who ask', async (t) => {
+  const ocspResponse = Buffer.from('as the authority has it');
+  const { port } = await startHttps(t, { cert, key, ocspResponse });
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const asking = { requestOCSP: true, rejectUnauthorized: false } as ConnectionOptions;
+    const socket = connectTls({ host: '127.0.0.1', port, maxVersion, ...asking });
+    t.teardown(() => socket.destroy());
+    const [stapled] = (await once(socket, 'OCSPResponse')) as [Buffer];
+    t.deepEqual(stapled, ocspResponse);
+  }
+});
+
+test('what the layer above may not do wrong is refused by the addon too', (t) => {
+  const lane = getAddon().create(
+    {},
+    {
+      onBatch: () => undefined,
+      onSlab: () => undefined,
+      onDrained: () => undefined,
+    },
+  );
+  const tls = {
+    protocols: 1,
+    hosts: [{ name: '*', identities: [{ cert: Buffer.from(cert), key: Buffer.from(key) }] }],
+  };
+  const endpoint = { host: '127.0.0.1', port: 0 };
+  try {
+    for (const bad of [
+      5,
+      {},
+      { hosts: 5 },
+      { hosts: [5] },
+      { hosts: [{}] },
+      { hosts: [{ name: '*' }] },
+      { hosts: [{ name: '*', identities: [null] }] },
+      { hosts: [{ name: '*', identities: [{ cert: 'text' }] }] },
+      { hosts: [{ name: '*', identities: [{ cert: new Uint16Array(4) }] }] },
+      { ...tls, ciphers: 5 },
+      { ...tls, protocols: 4 },
+      { ...tls, ticketKeys: [] },
+    ]) {
+      const listen = (): void => {
+        lane.listen({ ...endpoint, tls: bad as never });
+      };
+      t.throws(listen, { code: 'WH_ERR_INVALID_OPTION' }, JSON.stringify(bad));
+    }
+    lane.listen(endpoint);
+    lane.listen({ ...endpoint, tls: tls as never });
+    t.deepEqual(
+      lane.urls().map((url) => url.split(':')[0]),
+      ['http', 'https'],
+    );
+    const code = 'WH_ERR_INVALID_OPTION';
+    for (const i of [0, 2, -1, 4_294_967_295]) {
+      t.throws(
+        () => {
+          lane.setTls(i, tls as never);
+        },
+        { code },
+        String(i),
+      );
+      t.throws(
+        () => {
+          lane.setTicketKeys(i, Buffer.alloc(80));
+        },
+        { code },
+        String(i),
+      );
+    }
+    t.throws(
+      () => {
+        lane.setTls(1, { hosts: [] } as never);
+      },
+      { code },
+    );
+    t.throws(
+      () => {
+        lane.setTls(1, undefined as never);
+      },
+      { code },
+    );
+    t.throws(
+      () => {
+        lane.setTicketKeys(1, Buffer.alloc(0));
+      },
+      { code },
+    );
+    t.throws(
+      () => {
+        lane.setTicketKeys(1, Buffer.alloc(81));
+      },
+      { code },
+    );
+    t.throws(
+      () => {
+        lane.setTicketKeys(1, 'x' as never);
+      },
+      { code },
+    );
+    lane.setTls(1, tls as never);
+    lane.setTicketKeys(1, Buffer.alloc(160));
+    t.is(lane.exchangeTls(0, 1), null);
+    t.deepEqual(lane.exchangePeerCertificates(0, 1), []);
+    t.is(lane.exchangeChannelBinding(99, 0), null);
+  } finally {
+    lane.close();
+  }
+  t.throws(
+    () => {
+      lane.setTls(1, tls as never);
+    },
+    { code: 'WH_ERR_CLOSED' },
+  );
+  t.is(lane.exchangeTls(0, 1), null);
 });
