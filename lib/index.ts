@@ -38,6 +38,7 @@ export type {
   EndpointSettings,
   HostTlsOptions,
   Http1Options,
+  Http2Limits,
   HttpsOptions,
   MinDataRate,
   OneOrSeveral,

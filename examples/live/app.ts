@@ -1,12 +1,14 @@
 /**
  * The example behind `npm start`: a page with the server's own live figures, and end points to try.
- * http://localhost:5000 unless `--urls`, WINDHOVER_URLS or PORT say otherwise.
+ * http://localhost:5000, and https://localhost:5001 with a certificate of `npx windhover dev-certs`, unless
+ * `--urls`, WINDHOVER_URLS or PORT say otherwise.
  */
 import { readFile } from 'node:fs/promises';
 import type { HttpContext } from '../../lib/index.js';
 import { WebApplication } from '../../lib/index.js';
 import { Feed } from './feed.js';
 import { Sampler } from './sampler.js';
+import { defaultUrls } from './urls.js';
 
 /** Beside the sources: the compiler does not copy what is not TypeScript. */
 const PUBLIC = new URL('../../../examples/live/public/', import.meta.url);
@@ -25,6 +27,7 @@ const builder = WebApplication.createBuilder({
 builder.onError = (error) => {
   console.error(error instanceof Error ? `${error.name}: ${error.message}` : error);
 };
+for (const url of defaultUrls(builder)) builder.urls.add(url);
 const app = builder.build();
 
 // The page.

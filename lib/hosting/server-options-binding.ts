@@ -179,8 +179,8 @@ function bindLimits(node: Node): ServerLimits {
   const limits: Record<string, unknown> = {};
   for (const { name, kind, node: limit } of members(node.section, 'limits.', limitKinds())) {
     const value = convert(limit, kind, `limits.${name}`);
-    const isGroup = typeof kind === 'object' && typeof value === 'object' && value !== null;
-    limits[name] = isGroup ? { ...memberDefaults(name), ...value } : value;
+    const isRate = name.endsWith('DataRate') && typeof value === 'object' && value !== null;
+    limits[name] = isRate ? { ...memberDefaults(name), ...value } : value;
   }
   // All at once: some must not exceed others.
   check({ limits }, node);

@@ -35,6 +35,46 @@ export interface MinDataRate {
   gracePeriod?: number;
 }
 
+/** Limits of HTTP/2 (RFC 9113). Source, but where it says otherwise: Kestrel's Http2Limits. */
+export interface Http2Limits {
+  /** Requests of one connection at once; more are refused with REFUSED_STREAM. Default 100. */
+  maxStreamsPerConnection?: number;
+  /** The table with which clients compress fields (bytes), 0 to 1,048,576. Default 4,096. */
+  headerTableSize?: number;
+  /** The largest frame that is taken (bytes), 16,384 to 16,777,215. Default 16,384. */
+  maxFrameSize?: number;
+  /** The name and value of a header field (bytes), at most 65,536; more is answered 431. Default 32,768. */
+  maxRequestHeaderFieldSize?: number;
+  /**
+   * How much of all bodies of a connection clients may send ahead of what is read (bytes), 65,535 or more.
+   * Default 1,048,576.
+   */
+  initialConnectionWindowSize?: number;
+  /** The same of one body. Default 786,432. */
+  initialStreamWindowSize?: number;
+  /** After how long without a byte from the client it is sent a PING (ms), 1,000 or more. Default `null`. */
+  keepAlivePingDelay?: number | null;
+  /** How long it has to answer that (ms), 1,000 or more; then the connection ends. Default 20,000. */
+  keepAlivePingTimeout?: number | null;
+  /**
+   * Streams that a client may reset, or have reset by its faults, within ten seconds; with more the
+   * connection ends with ENHANCE_YOUR_CALM, as with all that follow. Ours. Default 1,000.
+   */
+  maxResets?: number | null;
+  /** PING frames. Ours. Default 1,000. */
+  maxPings?: number | null;
+  /** SETTINGS frames. Ours. Default 100. */
+  maxSettings?: number | null;
+  /** PRIORITY and PRIORITY_UPDATE frames. Ours. Default 5,000. */
+  maxPriorities?: number | null;
+  /** DATA and CONTINUATION frames that carry nothing. Ours. Default 1,000. */
+  maxEmptyFrames?: number | null;
+  /** WINDOW_UPDATE frames beyond what the answers call for. Ours. Default 20,000. */
+  maxWindowUpdates?: number | null;
+  /** Frames of kinds that nobody knows. Ours. Default 1,000. */
+  maxUnknownFrames?: number | null;
+}
+
 /** Limits. `null` means none, where that is allowed. */
 export interface ServerLimits {
   /** The request line with its line end (bytes); longer ones are answered 414. Default 8,192. */
@@ -64,6 +104,8 @@ export interface ServerLimits {
   requestHeadersTimeout?: number | null;
   /** How long a TLS handshake may take from the accept (ms); then the connection ends. Default 10,000. */
   handshakeTimeout?: number | null;
+  /** Limits of HTTP/2. */
+  http2?: Http2Limits;
   /**
    * How fast a body must come while the application reads it; slower ones are answered 408, or cut off
    * where the answer has started. Measured over each grace period on its own; time in which the

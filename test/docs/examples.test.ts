@@ -2,17 +2,21 @@
  * The examples of README and docs/, as a reader would try them: each saved to a file beside an installed
  * windhover, TypeScript checked under `strict`, and then run. markdown.ts says how an example is marked.
  *
- * Two things are changed on the way: fixed ports become 0, and /run becomes a folder of the test.
+ * Three things are changed on the way: fixed ports become 0, /run becomes a folder of the test, and so does
+ * /etc/tls, where the files are all of one certificate, which is the development certificate as well.
  */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import ts from 'typescript';
+import { Agent, fetch } from 'undici';
+import { developmentCertificatePaths } from '../../lib/server/development-certificate.js';
+import { serverCertificate } from '../support/certificates.js';
 import { within } from '../support/until.js';
 import type { Example, Expectation } from './markdown.js';
 import { documents, readExamples, root } from './markdown.js';
@@ -31,6 +35,10 @@ const COMPILER_OPTIONS: ts.CompilerOptions = {
 const examples = documents.flatMap(readExamples);
 const folder = mkdtempSync(join(tmpdir(), 'windhover-docs-'));
 
+/** For the examples that speak TLS. */
+const { cert, key } = serverCertificate();
+const client = new Agent({ connect: { ca: cert } });
+
 /** What the compiler has against an example, by its file. */
 const complaints = new Map<string, string[]>();
 
@@ -43,6 +51,14 @@ test.before('save and compile them', () => {
     symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'dir');
   }
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n');
+  mkdirSync(join(folder, 'tls'));
+  for (const name of ['cert', 'ca', 'shop'])
+    writeFileSync(join(folder, 'tls', `${name}.pem`), cert);
+  for (const name of ['key.pem', 'shop.key']) writeFileSync(join(folder, 'tls', name), key);
+  const development = developmentCertificatePaths({ XDG_CONFIG_HOME: folder });
+  mkdirSync(dirname(development.certFile), { recursive: true });
+  copyFileSync(join(folder, 'tls', 'cert.pem'), development.certFile);
+  copyFileSync(join(folder, 'tls', 'key.pem'), development.keyFile);
   const used = examples.filter(({ kind }) => kind !== 'none');
   for (const example of used) {
     mkdirSync(folderOf(example), { recursive: true });
@@ -60,7 +76,8 @@ test.before('save and compile them', () => {
   }
 });
 
-test.after.always('throw them away', () => {
+test.after.always('throw them away', async () => {
+  await client.destroy();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -122,7 +139,7 @@ async function serveIt(t: ExecutionContext, example: Example): Promise<void> {
 }
 
 function start(example: Example): ChildProcess {
-  const env = { ...process.env, WINDHOVER_URLS: 'http://127.0.0.1:0' };
+  const env = { ...process.env, WINDHOVER_URLS: 'http://127.0.0.1:0', XDG_CONFIG_HOME: folder };
   for (const name of ['NODE_ENV', 'PORT', 'WINDHOVER_ENVIRONMENT', 'NODE_OPTIONS', 'FORCE_COLOR']) {
     delete (env as Record<string, string | undefined>)[name];
   }
@@ -157,7 +174,7 @@ function collect(child: ChildProcess): () => string {
 function listening(child: ChildProcess, output: () => string): Promise<string> {
   return new Promise((resolve, reject) => {
     const look = (): void => {
-      const url = /http:\/\/(?:[\w.]+|\[[\d:a-f]+\]):\d+/.exec(output())?.[0];
+      const url = /https?:\/\/(?:[\w.]+|\[[\d:a-f]+\]):\d+/.exec(output())?.[0];
       if (url !== undefined) resolve(url.replace('[::]', '127.0.0.1'));
     };
     child.stdout?.on('data', look);
@@ -174,6 +191,7 @@ async function ask(url: string, expected: Expectation): Promise<{ status: number
     method: expected.method,
     redirect: 'manual',
     signal: controller.signal,
+    dispatcher: client,
     ...(expected.body === undefined ? {} : { body: expected.body }),
   });
   let text = '';
@@ -191,6 +209,7 @@ function adapt({ code }: Example): string {
   return code
     .replace(/(localhost|127\.0\.0\.1|\[::1\]|\*):\d{4,5}\b/g, '$1:0')
     .replace(/\bport: \d+/g, 'port: 0')
+    .replaceAll('/etc/tls/', `${folder}/tls/`)
     .replace(/\/run\/(?=[\w./]*\.sock)/g, `${folder}/`);
 }
 

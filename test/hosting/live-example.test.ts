@@ -1,9 +1,15 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { defaultUrls } from '../../examples/live/urls.js';
+import { WebApplication } from '../../lib/hosting/web-application.js';
+import { developmentCertificatePaths } from '../../lib/server/development-certificate.js';
 
 const EXAMPLE = fileURLToPath(new URL('../../examples/live/app.js', import.meta.url));
 
@@ -70,4 +76,25 @@ test('the example tells nobody what failed in production', async (t) => {
   t.teardown(() => child.kill('SIGKILL'));
   const boom = await fetch(`${url}/boom`, { headers: { Accept: 'text/html' } });
   t.is(await boom.text(), '500 Internal Server Error\n');
+});
+
+test.serial('the example speaks TLS as well where there is a development certificate', (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'windhover-live-'));
+  const before = process.env['XDG_CONFIG_HOME'];
+  process.env['XDG_CONFIG_HOME'] = home;
+  t.teardown(() => {
+    if (before === undefined) delete process.env['XDG_CONFIG_HOME'];
+    else process.env['XDG_CONFIG_HOME'] = before;
+    rmSync(home, { recursive: true, force: true });
+  });
+  const builder = (...args: string[]): ReturnType<typeof WebApplication.createBuilder> =>
+    WebApplication.createBuilder({ args, contentRoot: home });
+  t.deepEqual(defaultUrls(builder(), {}), []);
+  const { certFile, keyFile } = developmentCertificatePaths();
+  mkdirSync(dirname(certFile), { recursive: true });
+  for (const file of [certFile, keyFile]) writeFileSync(file, '');
+  t.deepEqual(defaultUrls(builder(), {}), ['http://localhost:5000', 'https://localhost:5001']);
+  t.deepEqual(defaultUrls(builder(), { PORT: '80' }), []);
+  t.deepEqual(defaultUrls(builder('--urls', 'http://*:1'), {}), []);
+  t.deepEqual(defaultUrls(builder('--endpoints:a:port=1'), {}), []);
 });

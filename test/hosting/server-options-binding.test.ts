@@ -45,10 +45,12 @@ function memberAt(object: unknown, name: string): unknown {
 /** What a limit may be set to, that is not its default; with all it needs beside. */
 function settingsOf(row: LaneLimit): { key: string; value: number; others: [string, number][] } {
   const value = (row.initial === Infinity ? row.least : row.initial) + 1;
-  const [group, member] = row.name.split('.') as [string, string?];
+  const [group] = row.name.split('.');
   const others = getAddon()
     .limitTable()
-    .filter(({ name }) => member !== undefined && name.startsWith(`${group}.`) && name !== row.name)
+    .filter(
+      ({ name }) => group.endsWith('DataRate') && name.startsWith(`${group}.`) && name !== row.name,
+    )
     .map(({ name, initial }): [string, number] => [name.replace('.', ':'), initial]);
   return { key: row.name.replace('.', ':'), value, others };
 }

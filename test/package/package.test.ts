@@ -169,6 +169,7 @@ serial('the package is packed with everything that it needs, and nothing else', 
     'binding.gyp',
     'dist/lib/index.js',
     'dist/lib/index.d.ts',
+    'dist/lib/cli/main.js',
     'dist/cjs/index.js',
     'dist/cjs/index.d.ts',
     'dist/cjs/package.json',
@@ -243,6 +244,16 @@ serial('import and require give the same names', async (t) => {
   t.true((names[0] as string[]).includes('serve'));
   t.deepEqual(names[1], names[0]);
   t.deepEqual(names[2], names[0]);
+});
+
+serial('the command is there', async (t) => {
+  const folder = join(work, 'strict-module');
+  const { stdout } = await run(join(folder, 'node_modules/.bin/windhover'), ['--help'], {
+    cwd: folder,
+    env: { ...process.env, PATH: bare },
+  });
+  t.regex(stdout, /^Usage: windhover/);
+  t.regex(stdout, /dev-certs/);
 });
 
 serial('two copies of the package agree on their features', async (t) => {

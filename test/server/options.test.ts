@@ -115,6 +115,22 @@ test('limits must be an object with known names', (t) => {
   t.notThrows(() => new WindhoverServer({ limits: { nothing: undefined } as object }));
 });
 
+test('limits of HTTP/2 are checked by their names', (t) => {
+  for (const [http2, type, ...named] of [
+    [null, TypeError, 'limits.http2', 'null'],
+    [{ maxStreams: 1 }, TypeError, 'limits.http2.maxStreams', 'maxStreamsPerConnection'],
+    [{ maxStreamsPerConnection: 0 }, RangeError, 'limits.http2.maxStreamsPerConnection', '0'],
+    [{ maxStreamsPerConnection: null }, TypeError, 'limits.http2.maxStreamsPerConnection', 'null'],
+    [{ maxFrameSize: 16_383 }, RangeError, 'limits.http2.maxFrameSize', '16383'],
+    [{ keepAlivePingDelay: '1s' }, TypeError, 'limits.http2.keepAlivePingDelay', "'1s'"],
+  ] as const) {
+    refuses(t, { limits: { http2 } }, type, ...named);
+  }
+  for (const http2 of [undefined, {}, { maxPings: null, keepAlivePingDelay: 1000 }]) {
+    t.notThrows(() => new WindhoverServer({ limits: { http2 } } as ServerOptions));
+  }
+});
+
 test('what http1 lets through is checked', (t) => {
   for (const [value, shown] of [
     [5, '5'],

@@ -1,7 +1,7 @@
 /** From the options that a person writes to those that the core takes. */
 import { codedRangeError, invalidArgument } from '../../http/errors.js';
 import type { LaneOptions } from '../../native/addon.js';
-import type { MinDataRate, ServerLimits, ServerOptions } from '../options.js';
+import type { Http2Limits, MinDataRate, ServerLimits, ServerOptions } from '../options.js';
 import { isLogger } from '../log-events.js';
 import { checkDefaults } from './lane-endpoints.js';
 import { CODE, refuseUnknown, requireObject, wrongType } from './option-errors.js';
@@ -20,6 +20,7 @@ const LIMITS: ReadonlySet<string> = new Set([
   'keepAliveTimeout',
   'requestHeadersTimeout',
   'handshakeTimeout',
+  'http2',
   'minRequestBodyDataRate',
   'minResponseDataRate',
   'requestBodyDrainTimeout',
@@ -103,11 +104,36 @@ export function toLaneOptions(options: ServerOptions): LaneOptions {
 
 const RATE_MEMBERS: ReadonlySet<string> = new Set(['bytesPerSecond', 'gracePeriod']);
 
+const HTTP2_MEMBERS: ReadonlySet<string> = new Set([
+  'maxStreamsPerConnection',
+  'headerTableSize',
+  'maxFrameSize',
+  'maxRequestHeaderFieldSize',
+  'initialConnectionWindowSize',
+  'initialStreamWindowSize',
+  'keepAlivePingDelay',
+  'keepAlivePingTimeout',
+  'maxResets',
+  'maxPings',
+  'maxSettings',
+  'maxPriorities',
+  'maxEmptyFrames',
+  'maxWindowUpdates',
+  'maxUnknownFrames',
+] satisfies (keyof Http2Limits)[]);
+
 /** The core knows the members of a limit that is an object by names with a dot. */
 function flattenLimits(limits: ServerLimits): Record<string, number | null | undefined> {
   const flat: Record<string, number | null | undefined> = {};
   for (const [name, value] of Object.entries(limits) as [string, unknown][]) {
-    if (name !== 'minRequestBodyDataRate' && name !== 'minResponseDataRate') {
+    if (name === 'http2') {
+      if (value === undefined) continue;
+      requireObject('limits.http2', value);
+      refuseUnknown(value as object, HTTP2_MEMBERS, 'limits.http2.');
+      for (const [member, limit] of Object.entries(value as object) as [string, number | null][]) {
+        flat[`http2.${member}`] = limit;
+      }
+    } else if (name !== 'minRequestBodyDataRate' && name !== 'minResponseDataRate') {
       flat[name] = value as number | null | undefined;
     } else if (value === null) {
       flat[`${name}.bytesPerSecond`] = null;
