@@ -62,6 +62,8 @@ class Run {
   #slices = [];
   #discarded = 0;
   #idleCpu = 0;
+  /** @type {string | undefined} */
+  #negotiated;
 
   /**
    * @param {import('../types.mjs').Scenario} scenario
@@ -86,6 +88,7 @@ class Run {
     bench.progress(`${peer.name}: start, check, warm-up`);
     try {
       this.#server = await startServer(scenario, peer, bench);
+      this.#negotiated = this.#server.negotiated;
       const seconds = Math.max(bench.warmUp, peer.warmUpSeconds ?? 0);
       await bench.tool.run(scenario, this.#target(this.#server, seconds));
       await this.#server.settle();
@@ -154,6 +157,7 @@ class Run {
         rss: of('rss'),
         busy: of('busy'),
       },
+      negotiated: this.#negotiated,
       idleCpu: this.#idleCpu,
       discarded: this.#discarded,
       noisy: slices.length - quiet.length,

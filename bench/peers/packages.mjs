@@ -26,6 +26,17 @@ export function appFile(name) {
 }
 
 /**
+ * @param {import('../types.mjs').Launch} launch
+ * @returns {string[]} What every application is started with: port, route, protocol, and for TLS the
+ *   files of certificate and key.
+ */
+export function appArguments({ port, scenario, certificate }) {
+  const { route, protocol = 'http' } = scenario;
+  const files = certificate === null ? [] : [certificate.cert, certificate.key];
+  return [String(port), route, protocol, ...files];
+}
+
+/**
  * @param {string} name
  * @param {readonly string[]} [inside]
  * @returns {string} A file of an installed package.
@@ -57,7 +68,10 @@ export function nodePeer({ packages, ...peer }) {
     can: [...everyRoute, 'refuse'],
     prepare: async () => packages.forEach((name) => void packageFile(name)),
     version: async () => packageVersion(packages[0]),
-    command: ({ port }) => ({ file: process.execPath, args: [appFile(peer.name), String(port)] }),
+    command: (launch) => ({
+      file: process.execPath,
+      args: [appFile(peer.name), ...appArguments(launch)],
+    }),
     ...peer,
   };
 }
