@@ -46,6 +46,8 @@
  * @typedef {object} Peer A server that can be measured.
  * @property {string} name Its name on the command line.
  * @property {string} title
+ * @property {(scenario: Scenario) => string} [titleOf] Where a part of it with another name serves some
+ *   scenarios.
  * @property {readonly Need[]} can What it serves.
  * @property {Readonly<Partial<Record<Need, string>>>} [cannot] Why it does not serve others.
  * @property {number} [warmUpSeconds] When it needs longer than others.
@@ -103,6 +105,7 @@
  *
  * @typedef {object} Outcome One server in one scenario.
  * @property {string} server
+ * @property {string} [title] What served, where that is not the title of the server.
  * @property {'ok' | 'failed' | 'unsupported'} status
  * @property {string} [reason] When it is not ok.
  * @property {string} [negotiated] TLS: version, cipher suite and group of its connections.
@@ -118,7 +121,8 @@
  * @property {string} name
  * @property {string} title
  * @property {readonly Metric[]} metrics
- * @property {boolean} [handshakes] Whether its requests stand for handshakes.
+ * @property {Protocol} [protocol]
+ * @property {'full' | 'resumed'} [handshake]
  * @property {Outcome[]} outcomes
  *
  * @typedef {object} ServerNote

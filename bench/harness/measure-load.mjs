@@ -135,9 +135,10 @@ class Run {
 
   /** @returns {import('../types.mjs').Outcome} */
   outcome() {
-    const server = this.peer.name;
+    const { name: server, titleOf } = this.peer;
+    const title = titleOf?.(this.scenario);
     if (this.#status !== 'ok') {
-      return { server, status: this.#status, reason: this.#reason, figures: {} };
+      return { server, title, status: this.#status, reason: this.#reason, figures: {} };
     }
     // What was quiet by the speed known then may be slow by the best known now.
     const slices = this.#slices.map((slice) => ({ ...slice, noisy: this.#isNoisy(slice) }));
@@ -148,6 +149,7 @@ class Run {
       figure(counted.map((slice) => slice[name]));
     return {
       server,
+      title,
       status: 'ok',
       figures: {
         cpu: of('cpu'),

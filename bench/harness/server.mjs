@@ -104,7 +104,9 @@ export class MeasuredServer {
   /** The last lines that the server printed. */
   lastWords() {
     const lines = readFileSync(this.#log, 'utf8').trim().split('\n');
-    return lines.slice(-4).join(' | ').slice(0, 400);
+    // The message of an exception stands above the places where it came through.
+    const message = lines.find((line) => /^(?:\w*Error\b|Unhandled exception)/.test(line));
+    return (message ?? lines.slice(-4).join(' | ')).slice(0, 400);
   }
 
   /** Lets it finish what it is at, then stops it, so that it cannot disturb others. */

@@ -6,6 +6,7 @@ import { appArguments, appFile, everyRoute, nodePeer } from './packages.mjs';
 export default nodePeer({
   name: 'node',
   title: 'node:http',
+  titleOf: ({ protocol }) => (protocol === undefined ? 'node:http' : 'node:http2'),
   packages: [],
   can: [...everyRoute, 'file', 'refuse', 'unary', 'https', 'h2', 'h2c'],
   version: async () => process.versions.node,

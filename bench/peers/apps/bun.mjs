@@ -1,6 +1,6 @@
 /**
  * Bun.serve; its own router has the one route with a parameter. Arguments: port, route,
- * protocol (http or https), files of certificate and key.
+ * protocol (http, https, h2 or h2c), files of certificate and key.
  */
 
 import {
@@ -36,7 +36,8 @@ async function count(request) {
 Bun.serve({
   hostname: '127.0.0.1',
   port,
-  ...(protocol === 'https' ? { tls: { cert: Bun.file(cert), key: Bun.file(key) } } : {}),
+  ...(protocol === 'h2' || protocol === 'h2c' ? { http2: true } : {}),
+  ...(cert === undefined ? {} : { tls: { cert: Bun.file(cert), key: Bun.file(key) } }),
   development: false,
   idleTimeout: idleMilliseconds / 1000,
   routes: {
