@@ -56,6 +56,8 @@ export function packageVersion(name) {
   return JSON.parse(readFileSync(packageFile(name), 'utf8')).version;
 }
 
+const standsOnOther = 'its TLS and HTTP/2 are those of the server that it stands on';
+
 /**
  * A peer that is an application in bench/peers/apps, run by this Node.
  *
@@ -66,6 +68,7 @@ export function packageVersion(name) {
 export function nodePeer({ packages, ...peer }) {
   return {
     can: [...everyRoute, 'refuse'],
+    cannot: { https: standsOnOther, h2: standsOnOther, h2c: standsOnOther },
     prepare: async () => packages.forEach((name) => void packageFile(name)),
     version: async () => packageVersion(packages[0]),
     command: (launch) => ({
