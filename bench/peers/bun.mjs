@@ -9,7 +9,7 @@ import { appArguments, appFile, everyRoute, packageFile } from './packages.mjs';
 export default {
   name: 'bun',
   title: 'Bun.serve',
-  titleOf: ({ route }) => (route === 'unary' ? 'Bun, node:http2' : 'Bun.serve'),
+  titleOf: ({ route }) => (route === 'unary' ? 'Bun node:http2' : 'Bun.serve'),
   can: [...everyRoute, 'refuse', 'unary', 'https', 'h2', 'h2c'],
   async prepare() {
     program();
