@@ -31,7 +31,7 @@ function count(stream) {
 function sayHello(stream) {
   /** @type {Buffer[]} */
   const chunks = [];
-  stream.on('data', (chunk) => chunks.push(chunk));
+  stream.on('data', (/** @type {Buffer} */ chunk) => chunks.push(chunk));
   stream.on('end', () => {
     if (stream.destroyed) return;
     const answer = greet(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
