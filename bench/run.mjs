@@ -18,7 +18,7 @@ import { measureLoad } from './harness/measure-load.mjs';
 import { choose, readOptions, usage } from './harness/options.mjs';
 import { cleanUpAtExit, removeAtEnd } from './harness/processes.mjs';
 import { SpeedMeter } from './harness/speed.mjs';
-import { toolFor } from './load/index.mjs';
+import { toolFor, toolName } from './load/index.mjs';
 import { peers as everyPeer } from './peers/index.mjs';
 import { toHtml } from './report/html.mjs';
 import { toMarkdown } from './report/markdown.mjs';
@@ -47,13 +47,17 @@ async function main() {
   mkdirSync(place.work, { recursive: true });
   await takeTurn(place.work, say);
   const names = peers.map((peer) => peer.name);
+  /** @type {string[]} */
+  const tools = scenarios.map((scenario) => toolName(scenario, options.tool));
   await installPrograms(
     /** @type {const} */ (['wrk', 'h2load', 'nginx', 'h2o']).filter(
-      (program) => program === options.tool || names.includes(program),
+      (program) => tools.includes(program) || names.includes(program),
     ),
     say,
   );
-  if (!onPath(options.tool)) throw new Error(`${options.tool} is not installed`);
+  for (const tool of /** @type {const} */ (['wrk', 'h2load'])) {
+    if (tools.includes(tool) && !onPath(tool)) throw new Error(`${tool} is not installed`);
+  }
   await installPackages(path.join(benchFolder, 'peers'), place.work, say);
   const report = await begin(options);
   const ready = await prepare(peers, report);
@@ -139,8 +143,8 @@ async function measure(scenarios, peers, options, report) {
     };
     const measureOne = scenario.kind === 'load' ? measureLoad : measureIdle;
     const outcomes = await measureOne(scenario, peers, bench);
-    const { name, title, metrics } = scenario;
-    const done = { name, title, metrics, outcomes };
+    const { name, title, metrics, protocol, handshake } = scenario;
+    const done = { name, title, metrics, protocol, handshake, outcomes };
     report.scenarios.push(done);
     say(`${scenarioTable(done)}\n`);
   }

@@ -17,14 +17,15 @@ export function hasCompiler() {
 
 /**
  * @param {string} source A file in C.
+ * @param {readonly string[]} [flags] Folders of headers, and libraries.
  * @returns {Promise<string>} The program, newer than its source.
  * @throws {Error} When it does not build.
  */
-export async function compile(source) {
+export async function compile(source, flags = []) {
   const program = path.join(work, path.basename(source, '.c'));
   if (existsSync(program) && statSync(program).mtimeMs >= statSync(source).mtimeMs) return program;
   mkdirSync(work, { recursive: true });
-  const args = ['-std=c11', '-O2', '-Wall', '-Wextra', '-o', program, source];
+  const args = ['-std=c11', '-O2', '-Wall', '-Wextra', '-o', program, source, ...flags];
   const { code, output } = await runToEnd(null, { file: 'cc', args }, { seconds: buildSeconds });
   if (code === 0) return program;
   throw new Error(`${path.basename(source)} does not build: ${output.trim().slice(-300)}`);

@@ -62,6 +62,8 @@ class Run {
   #slices = [];
   #discarded = 0;
   #idleCpu = 0;
+  /** @type {string | undefined} */
+  #negotiated;
 
   /**
    * @param {import('../types.mjs').Scenario} scenario
@@ -86,6 +88,7 @@ class Run {
     bench.progress(`${peer.name}: start, check, warm-up`);
     try {
       this.#server = await startServer(scenario, peer, bench);
+      this.#negotiated = this.#server.negotiated;
       const seconds = Math.max(bench.warmUp, peer.warmUpSeconds ?? 0);
       await bench.tool.run(scenario, this.#target(this.#server, seconds));
       await this.#server.settle();
@@ -132,9 +135,10 @@ class Run {
 
   /** @returns {import('../types.mjs').Outcome} */
   outcome() {
-    const server = this.peer.name;
+    const { name: server, titleOf } = this.peer;
+    const title = titleOf?.(this.scenario);
     if (this.#status !== 'ok') {
-      return { server, status: this.#status, reason: this.#reason, figures: {} };
+      return { server, title, status: this.#status, reason: this.#reason, figures: {} };
     }
     // What was quiet by the speed known then may be slow by the best known now.
     const slices = this.#slices.map((slice) => ({ ...slice, noisy: this.#isNoisy(slice) }));
@@ -145,6 +149,7 @@ class Run {
       figure(counted.map((slice) => slice[name]));
     return {
       server,
+      title,
       status: 'ok',
       figures: {
         cpu: of('cpu'),
@@ -154,6 +159,7 @@ class Run {
         rss: of('rss'),
         busy: of('busy'),
       },
+      negotiated: this.#negotiated,
       idleCpu: this.#idleCpu,
       discarded: this.#discarded,
       noisy: slices.length - quiet.length,

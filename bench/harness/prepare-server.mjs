@@ -9,7 +9,7 @@ import { MeasuredServer } from './server.mjs';
  * @returns {string | null} Why it cannot; null when it can.
  */
 export function unsupported(scenario, peer) {
-  for (const need of [scenario.route, scenario.trait]) {
+  for (const need of [scenario.protocol, scenario.route, scenario.trait]) {
     if (need === undefined || peer.can.includes(need)) continue;
     return peer.cannot?.[need] ?? `it does not do ${need}`;
   }
@@ -26,7 +26,8 @@ export function unsupported(scenario, peer) {
 export async function startServer(scenario, peer, bench) {
   const where = { core: bench.cores.server, folder: bench.folder };
   const server = await MeasuredServer.start(peer, scenario, where);
-  const wrong = await probe(scenario, server.port);
+  const { wrong, negotiated } = await probe(scenario, server.port);
+  server.negotiated = negotiated;
   if (wrong === null) return server;
   await server.end();
   throw new Error(wrong);

@@ -1,15 +1,24 @@
 /** Asks a server once what the load will ask, and compares the answer before anything is measured. */
 
 import net from 'node:net';
+import tls from 'node:tls';
 
+import { askHttp2 } from './probe-http2.mjs';
+import { clientOptions, isHttp2, isSecure, negotiated } from './tls.mjs';
 import { readAnswer, requestText } from './wire.mjs';
 
 const patience = 5_000;
 
 /**
+ * @typedef {object} Finding
+ * @property {string | null} wrong Null when the server answers rightly.
+ * @property {string} [negotiated] TLS: what was agreed upon.
+ */
+
+/**
  * @param {import('../types.mjs').Scenario} scenario
  * @param {number} port
- * @returns {Promise<string | null>} What is wrong; null when the server answers rightly.
+ * @returns {Promise<Finding>}
  */
 export async function probe(scenario, port) {
   const { expect } = scenario;
@@ -18,14 +27,13 @@ export async function probe(scenario, port) {
   const rounds = expect.keepAlive ? 2 : 1;
   const text = requestText(scenario.request, `127.0.0.1:${port}`).repeat(pipeline);
   try {
-    const answers = await exchange(port, Buffer.from(text, 'latin1'), pipeline, rounds, expect);
-    for (const answer of answers) {
-      const wrong = compare(expect, answer);
-      if (wrong !== null) return wrong;
-    }
-    return null;
+    const { answers, agreed } = isHttp2(scenario)
+      ? await askHttp2(scenario, port, rounds, patience)
+      : await exchange(scenario, port, Buffer.from(text, 'latin1'), pipeline, rounds);
+    const wrongs = answers.map((answer) => compare(expect, answer));
+    return { wrong: wrongs.find((wrong) => wrong !== null) ?? null, negotiated: agreed };
   } catch (error) {
-    return /** @type {Error} */ (error).message;
+    return { wrong: /** @type {Error} */ (error).message };
   }
 }
 
@@ -44,30 +52,40 @@ function compare(expect, answer) {
   if (expect.bodyBytes !== undefined && answer.body.length !== expect.bodyBytes) {
     return `answers ${answer.body.length} bytes, ${expect.bodyBytes} expected`;
   }
+  for (const [name, value] of Object.entries(expect.trailers ?? {})) {
+    const sent = answer.trailers?.get(name);
+    if (sent !== value) return `has the trailer ${name}: ${sent ?? '(none)'}, not ${value}`;
+  }
   return null;
 }
 
 /**
  * Sends the bytes, waits for the answers, and again on the same connection for each round.
  *
+ * @param {import('../types.mjs').Scenario} scenario
  * @param {number} port
  * @param {Buffer} bytes
  * @param {number} perRound Answers to wait for.
  * @param {number} rounds
- * @param {import('../types.mjs').Expectation} expect
- * @returns {Promise<import('./wire.mjs').Answer[]>}
+ * @returns {Promise<{ answers: import('./wire.mjs').Answer[], agreed?: string }>}
  */
-function exchange(port, bytes, perRound, rounds, expect) {
+function exchange(scenario, port, bytes, perRound, rounds) {
+  const { expect } = scenario;
   return new Promise((resolve, reject) => {
     /** @type {import('./wire.mjs').Answer[]} */
     const answers = [];
+    /** @type {string | undefined} */
+    let agreed;
     let received = Buffer.alloc(0);
     let sent = 1;
-    const socket = net.connect({ host: '127.0.0.1', port }, () => socket.write(bytes));
+    const socket = connect(scenario, port, (found) => {
+      agreed = found;
+      socket.write(bytes);
+    });
     const finish = (/** @type {string | null} */ problem) => {
       clearTimeout(timer);
       socket.destroy();
-      if (problem === null) resolve(answers);
+      if (problem === null) resolve({ answers, agreed });
       else reject(new Error(problem));
     };
     const timer = setTimeout(() => {
@@ -118,4 +136,20 @@ function exchange(port, bytes, perRound, rounds, expect) {
       if (answers.length < perRound * rounds) finish(`the connection failed: ${error.message}`);
     });
   });
+}
+
+/**
+ * @param {import('../types.mjs').Scenario} scenario
+ * @param {number} port
+ * @param {(agreed?: string) => void} connected
+ * @returns {net.Socket}
+ */
+function connect(scenario, port, connected) {
+  const place = { host: '127.0.0.1', port };
+  if (!isSecure(scenario)) return net.connect(place, () => connected());
+  const socket = tls.connect(
+    { ...place, ...clientOptions, servername: 'localhost', ALPNProtocols: ['http/1.1'] },
+    () => connected(negotiated(socket)),
+  );
+  return socket;
 }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { cpuBetween, cpuTime, processTree, residentBytes } from './procfs.mjs';
 import { end, signalGroup, start } from './processes.mjs';
+import { isSecure, makeCertificate } from './tls.mjs';
 
 /** A server must accept connections within this, a runtime's first start included. */
 const startSeconds = 20;
@@ -28,6 +29,12 @@ export class MeasuredServer {
   #log;
   #paused = false;
   #ended = false;
+  /**
+   * TLS: what its connections agree upon, once it has been asked.
+   *
+   * @type {string | undefined}
+   */
+  negotiated;
 
   /**
    * @param {import('../types.mjs').Peer} peer
@@ -56,7 +63,8 @@ export class MeasuredServer {
     const port = await freePort();
     const folder = path.join(where.folder, `${peer.name}-${port}`);
     mkdirSync(folder, { recursive: true });
-    const command = await peer.command({ port, scenario, folder });
+    const certificate = isSecure(scenario) ? await makeCertificate(where.folder) : null;
+    const command = await peer.command({ port, scenario, folder, certificate });
     const log = path.join(folder, 'output.log');
     const output = openSync(log, 'w');
     const spawned = start(where.core, command, {
@@ -96,7 +104,9 @@ export class MeasuredServer {
   /** The last lines that the server printed. */
   lastWords() {
     const lines = readFileSync(this.#log, 'utf8').trim().split('\n');
-    return lines.slice(-4).join(' | ').slice(0, 400);
+    // The message of an exception stands above the places where it came through.
+    const message = lines.find((line) => /^(?:\w*Error\b|Unhandled exception)/.test(line));
+    return (message ?? lines.slice(-4).join(' | ')).slice(0, 400);
   }
 
   /** Lets it finish what it is at, then stops it, so that it cannot disturb others. */

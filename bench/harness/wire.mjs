@@ -6,20 +6,29 @@
  * @returns {string} The whole request; latin1.
  */
 export function requestText(request, authority) {
-  const body = 'x'.repeat(request.bodyBytes ?? 0);
+  const body = bodyText(request);
   const lines = [`${request.method} ${request.path} HTTP/1.1`, `Host: ${authority}`];
   for (const [name, value] of Object.entries(request.headers ?? {})) {
     lines.push(`${name}: ${value}`);
   }
   if (request.malformedLine !== undefined) lines.push(request.malformedLine);
-  if (request.bodyBytes !== undefined) lines.push(`Content-Length: ${body.length}`);
-  return `${lines.join('\r\n')}\r\n\r\n${body}`;
+  if (body !== undefined) lines.push(`Content-Length: ${body.length}`);
+  return `${lines.join('\r\n')}\r\n\r\n${body ?? ''}`;
+}
+
+/**
+ * @param {import('../types.mjs').HttpRequest} request
+ * @returns {string | undefined} latin1.
+ */
+export function bodyText({ body, bodyBytes }) {
+  return body ?? (bodyBytes === undefined ? undefined : 'x'.repeat(bodyBytes));
 }
 
 /**
  * @typedef {object} Answer
  * @property {number} status
  * @property {Map<string, string>} headers Names in lower case.
+ * @property {Map<string, string>} [trailers] HTTP/2: the fields behind the body.
  * @property {Buffer} body
  * @property {number} length Bytes that the answer took of the input.
  */

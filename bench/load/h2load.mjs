@@ -1,12 +1,14 @@
 /**
- * Load by h2load. It saturates its core at several times the rate of wrk, but it can send only
- * requests without surprises, and tells no percentiles.
+ * Load by h2load: all of HTTP/2, and HTTP/1.1 where it is asked for. It saturates its core at several
+ * times the rate of wrk, but it can send only requests without surprises, and tells no percentiles.
  */
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { runToEnd } from '../harness/processes.mjs';
+import * as tls from '../harness/tls.mjs';
+import { bodyText } from '../harness/wire.mjs';
 
 /**
  * @param {import('../types.mjs').Scenario} scenario
@@ -23,17 +25,24 @@ export function h2loadCannot({ expect }) {
  */
 export async function runH2load(scenario, target) {
   const { request, load = { connections: 1 } } = scenario;
-  const args = ['--h1', '-t1', `-c${load.connections}`, `-m${load.pipeline ?? 1}`];
-  args.push('-D', String(target.seconds));
+  const http2 = tls.isHttp2(scenario);
+  const secure = tls.isSecure(scenario);
+  const atOnce = (http2 ? load.streams : load.pipeline) ?? 1;
+  const args = ['-t1', `-c${load.connections}`, `-m${atOnce}`, '-D', String(target.seconds)];
+  if (!http2) args.push('--h1');
+  // Otherwise it would speak HTTP/1.1 with a server that prefers it.
+  else if (secure) args.push('--npn-list=h2');
+  if (secure) args.push(`--tls13-ciphers=${tls.suite}`, `--groups=${tls.group}`);
   for (const [name, value] of Object.entries(request.headers ?? {})) {
     args.push('-H', `${name}: ${value}`);
   }
-  if (request.bodyBytes !== undefined) {
+  const body = bodyText(request);
+  if (body !== undefined) {
     const file = path.join(target.folder, `${scenario.name}.body`);
-    writeFileSync(file, 'x'.repeat(request.bodyBytes));
+    writeFileSync(file, body, 'latin1');
     args.push('-d', file);
   }
-  args.push(`http://127.0.0.1:${target.port}${request.path}`);
+  args.push(`${secure ? 'https' : 'http'}://127.0.0.1:${target.port}${request.path}`);
   const { output } = await runToEnd(
     target.core,
     { file: 'h2load', args },

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { runToEnd } from '../harness/processes.mjs';
+import { clientEnvironment, isSecure } from '../harness/tls.mjs';
 import { requestText } from '../harness/wire.mjs';
 
 const reportScript = fileURLToPath(new URL('wrk-report.lua', import.meta.url));
@@ -21,11 +22,16 @@ export async function runWrk(scenario, target) {
   const { connections } = scenario.load ?? { connections: 1 };
   const script = path.join(target.folder, `${scenario.name}-${target.port}.lua`);
   writeFileSync(script, luaScript(scenario, `127.0.0.1:${target.port}`), 'latin1');
-  const url = `http://127.0.0.1:${target.port}${scenario.request.path}`;
+  const secure = isSecure(scenario);
+  const url = `${secure ? 'https' : 'http'}://127.0.0.1:${target.port}${scenario.request.path}`;
   const args = ['-t1', `-c${connections}`, `-d${target.seconds}s`, '--timeout', '5s'];
   const { output } = await runToEnd(
     target.core,
-    { file: 'wrk', args: [...args, '-s', script, url] },
+    {
+      file: 'wrk',
+      args: [...args, '-s', script, url],
+      env: secure ? clientEnvironment(target.folder) : {},
+    },
     { seconds: target.seconds + 15 },
   );
   const line = /^RESULT (.*)$/m.exec(output)?.[1];

@@ -17,9 +17,10 @@ export default {
     if ((await version()) === 'missing') throw new Error('h2o is not installed');
   },
   version,
-  command({ port, folder }) {
+  command(launch) {
+    const { folder } = launch;
     const file = path.join(folder, 'h2o.yaml');
-    writeFileSync(file, configuration(port, writeFiles(folder)));
+    writeFileSync(file, configuration(launch, writeFiles(folder)));
     return { file: 'h2o', args: ['-m', 'worker', '-c', file] };
   },
 };
@@ -29,19 +30,27 @@ function version() {
 }
 
 /**
- * @param {number} port
+ * @param {import('../types.mjs').Launch} launch
  * @param {string} files
  */
-function configuration(port, files) {
+function configuration({ port, certificate }, files) {
+  const secure =
+    certificate === null
+      ? ''
+      : `  ssl:
+    certificate-file: ${certificate.cert}
+    key-file: ${certificate.key}
+`;
   return `${isRoot() ? 'user: root' : ''}
 num-threads: 1
 num-name-resolution-threads: 1
 max-connections: 20000
 http1-request-timeout: ${idleMilliseconds / 1000}
+http2-idle-timeout: ${idleMilliseconds / 1000}
 listen:
   host: 127.0.0.1
   port: ${port}
-hosts:
+${secure}hosts:
   default:
     paths:
       /:

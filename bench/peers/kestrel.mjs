@@ -5,7 +5,7 @@ import path from 'node:path';
 
 import { firstLine } from '../harness/machine.mjs';
 import { runToEnd } from '../harness/processes.mjs';
-import { everyRoute, peersFolder } from './packages.mjs';
+import { appArguments, everyRoute, peersFolder } from './packages.mjs';
 
 /** Minutes that a first build may take on a slow machine. */
 const buildSeconds = 600;
@@ -15,7 +15,7 @@ let library = '';
 export default {
   name: 'kestrel',
   title: 'Kestrel',
-  can: [...everyRoute, 'refuse'],
+  can: [...everyRoute, 'refuse', 'unary', 'https', 'h2', 'h2c'],
   // Its code is compiled again in the background, on the same one core; that takes four seconds.
   warmUpSeconds: 6,
   async prepare({ work }) {
@@ -47,9 +47,9 @@ export default {
     }
   },
   version: () => firstLine('dotnet', ['--list-runtimes'], /^Microsoft\.AspNetCore\.App (\S+)/m),
-  command({ port }) {
+  command(launch) {
     const env = { ...quietDotnet, ...soonOptimised, DOTNET_ENVIRONMENT: 'Production' };
-    return { file: 'dotnet', args: [library, String(port)], env };
+    return { file: 'dotnet', args: [library, ...appArguments(launch)], env };
   },
 };
 

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { firstLine } from '../harness/machine.mjs';
+import * as tls from '../harness/tls.mjs';
 import { makeFiles } from './apps/files.mjs';
 import { hello, idleMilliseconds } from './apps/shared.mjs';
 import { can, cannot, isRoot, writeFiles } from './static.mjs';
@@ -18,10 +19,10 @@ export default {
     if ((await version()) === 'missing') throw new Error('nginx is not installed');
   },
   version,
-  command({ port, folder }) {
-    const file = path.join(folder, 'nginx.conf');
-    writeFileSync(file, configuration(port, folder));
-    return { file: 'nginx', args: ['-p', `${folder}/`, '-e', 'stderr', '-c', file] };
+  async command(launch) {
+    const file = path.join(launch.folder, 'nginx.conf');
+    writeFileSync(file, configuration(launch, await version()));
+    return { file: 'nginx', args: ['-p', `${launch.folder}/`, '-e', 'stderr', '-c', file] };
   },
 };
 
@@ -30,10 +31,34 @@ function version() {
 }
 
 /**
- * @param {number} port
- * @param {string} folder
+ * What it says about TLS and HTTP/2. Tickets are given by default, but stay so if that changes.
+ *
+ * @param {import('../types.mjs').Launch} launch
+ * @param {string} version
  */
-function configuration(port, folder) {
+function protocolLines({ port, scenario, certificate }, version) {
+  const http2 = tls.isHttp2(scenario);
+  const [major, minor, patch] = version.split('.').map(Number);
+  // A line of its own since 1.25.1.
+  const own = major > 1 || minor > 25 || (minor === 25 && patch >= 1);
+  const words = [`listen 127.0.0.1:${port}`];
+  if (certificate !== null) words.push('ssl');
+  if (http2 && !own) words.push('http2');
+  const lines = [`${words.join(' ')} backlog=4096;`];
+  if (http2 && own) lines.push('http2 on;');
+  if (certificate === null) return lines.join('\n    ');
+  lines.push(`ssl_certificate ${certificate.cert};`, `ssl_certificate_key ${certificate.key};`);
+  lines.push(`ssl_protocols ${tls.version};`, `ssl_conf_command Ciphersuites ${tls.suite};`);
+  lines.push('ssl_session_cache shared:bench:10m;', 'ssl_session_tickets on;');
+  return lines.join('\n    ');
+}
+
+/**
+ * @param {import('../types.mjs').Launch} launch
+ * @param {string} version
+ */
+function configuration(launch, version) {
+  const { folder } = launch;
   return `${isRoot() ? 'user root;' : ''}
 daemon off;
 worker_processes 1;
@@ -53,7 +78,7 @@ http {
   client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi; scgi_temp_path scgi;
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    ${protocolLines(launch, version)}
     root ${writeFiles(folder)};
     location = /plaintext { return 200 '${hello}'; }
     location = /large { }

@@ -26,6 +26,17 @@ export function appFile(name) {
 }
 
 /**
+ * @param {import('../types.mjs').Launch} launch
+ * @returns {string[]} What every application is started with: port, route, protocol, and for TLS the
+ *   files of certificate and key.
+ */
+export function appArguments({ port, scenario, certificate }) {
+  const { route, protocol = 'http' } = scenario;
+  const files = certificate === null ? [] : [certificate.cert, certificate.key];
+  return [String(port), route, protocol, ...files];
+}
+
+/**
  * @param {string} name
  * @param {readonly string[]} [inside]
  * @returns {string} A file of an installed package.
@@ -45,6 +56,8 @@ export function packageVersion(name) {
   return JSON.parse(readFileSync(packageFile(name), 'utf8')).version;
 }
 
+const standsOnOther = 'its TLS and HTTP/2 are those of the server that it stands on';
+
 /**
  * A peer that is an application in bench/peers/apps, run by this Node.
  *
@@ -55,9 +68,13 @@ export function packageVersion(name) {
 export function nodePeer({ packages, ...peer }) {
   return {
     can: [...everyRoute, 'refuse'],
+    cannot: { https: standsOnOther, h2: standsOnOther, h2c: standsOnOther },
     prepare: async () => packages.forEach((name) => void packageFile(name)),
     version: async () => packageVersion(packages[0]),
-    command: ({ port }) => ({ file: process.execPath, args: [appFile(peer.name), String(port)] }),
+    command: (launch) => ({
+      file: process.execPath,
+      args: [appFile(peer.name), ...appArguments(launch)],
+    }),
     ...peer,
   };
 }

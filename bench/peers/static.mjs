@@ -14,9 +14,10 @@ export const cannot = {
   async: noHandlers,
   echo: noHandlers,
   upload: noHandlers,
+  unary: noHandlers,
 };
 
-export const can = /** @type {const} */ (['hello', 'large', 'refuse']);
+export const can = /** @type {const} */ (['hello', 'large', 'refuse', 'https', 'h2', 'h2c']);
 
 /**
  * @param {string} folder

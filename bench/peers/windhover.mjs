@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-import { appFile, everyRoute, peersFolder } from './packages.mjs';
+import { appArguments, appFile, everyRoute, peersFolder } from './packages.mjs';
 
 const run = promisify(execFile);
 const root = path.resolve(peersFolder, '..', '..');
@@ -14,7 +14,7 @@ const root = path.resolve(peersFolder, '..', '..');
 export default {
   name: 'windhover',
   title: 'windhover',
-  can: [...everyRoute, 'file', 'refuse'],
+  can: [...everyRoute, 'file', 'refuse', 'unary', 'https', 'h2', 'h2c'],
   async prepare() {
     if (existsSync(path.join(root, 'dist', 'lib', 'index.js'))) return;
     throw new Error('dist/lib/index.js is missing: npm run build');
@@ -28,8 +28,8 @@ export default {
       return version; // Not a git checkout, or no commit yet.
     }
   },
-  command({ port, scenario }) {
-    const args = [appFile('windhover'), String(port), scenario.route];
+  command(launch) {
+    const args = [appFile('windhover'), ...appArguments(launch)];
     return { file: process.execPath, args, env: { NODE_ENV: 'production' } };
   },
 };

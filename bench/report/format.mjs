@@ -1,11 +1,69 @@
 /** Numbers and words that tables, pictures and pages share. */
 
 /** What each metric is called. @type {Readonly<Record<string, string>>} */
-export const metricTitle = {
+const metricTitles = {
   cpu: 'CPU µs per request',
   p50: 'latency p50, µs',
   bytes: 'bytes per connection',
 };
+
+/**
+ * @param {import('../types.mjs').ScenarioReport} scenario
+ * @param {import('../types.mjs').Metric} metric
+ */
+export function metricTitle({ handshake }, metric) {
+  if (handshake !== undefined && metric === 'cpu') return 'CPU µs per handshake';
+  return metricTitles[metric];
+}
+
+/**
+ * What a scenario counts, in the heads of columns.
+ *
+ * @param {import('../types.mjs').ScenarioReport} scenario
+ */
+export function countHeads({ handshake }) {
+  return handshake === undefined
+    ? { cpu: 'CPU µs/req', rate: 'req/s' }
+    : { cpu: 'CPU µs/handshake', rate: 'handshakes/s' };
+}
+
+/**
+ * The scenarios of a report in the order and groups of tables and pictures.
+ *
+ * @param {import('../types.mjs').Report} report
+ */
+export function groupsOf({ scenarios }) {
+  const plain = scenarios.filter(({ protocol }) => protocol === undefined);
+  const other = scenarios.filter((scenario) => !plain.includes(scenario));
+  return [
+    { title: 'HTTP/1.1 in cleartext', scenarios: plain },
+    { title: 'TLS and HTTP/2', scenarios: other },
+  ].filter((group) => group.scenarios.length > 0);
+}
+
+/**
+ * What the connections of a scenario agreed upon.
+ *
+ * @param {import('../types.mjs').ScenarioReport} scenario
+ * @returns {string[]} A line where all servers agreed on the same, else one for each; none in cleartext.
+ */
+export function negotiatedLines({ outcomes }) {
+  const secure = outcomes.filter(({ negotiated }) => negotiated !== undefined);
+  const kinds = new Set(secure.map(({ negotiated }) => negotiated));
+  if (kinds.size <= 1) return [...kinds].map((kind) => `all: ${kind}`);
+  return secure.map(({ server, negotiated }) => `${server}: ${negotiated}`);
+}
+
+/**
+ * What the connections of all scenarios agreed upon, for a line below tables.
+ *
+ * @param {import('../types.mjs').Report} report
+ * @returns {string | undefined} Undefined when all was in cleartext.
+ */
+export function negotiatedLine({ scenarios }) {
+  const lines = new Set(scenarios.flatMap(negotiatedLines));
+  return lines.size === 0 ? undefined : `TLS of ${[...lines].join(', ')}`;
+}
 
 /**
  * Three significant digits, never fewer than the whole number.

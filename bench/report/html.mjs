@@ -1,10 +1,12 @@
 /** The page: the picture, the tables behind it, and what ran with which version. */
 
 import {
+  countHeads,
   escapeMarkup,
   machineLine,
   megabytes,
   metricTitle,
+  negotiatedLine,
   ratio,
   short,
   versionsLine,
@@ -31,7 +33,7 @@ export function toHtml(report) {
 <body>
 <figure>${toSvg(report)}</figure>
 <p>${escapeMarkup(machineLine(report))}<br>${escapeMarkup(versionsLine(report))}<br>
-${escapeMarkup(used.join(' · '))}</p>
+${escapeMarkup([...used, negotiatedLine(report) ?? 'no TLS'].join(' · '))}</p>
 ${absent.map((server) => `<p>${escapeMarkup(`${server.title} did not run: ${server.reason}`)}</p>`).join('\n')}
 ${report.scenarios.map(scenarioSection).join('\n')}
 </body>
@@ -49,13 +51,13 @@ th:first-child, td:first-child { text-align: left; }
 h2 { font-size: 1.1rem; margin: 2rem 0 0.4rem; } .reason { text-align: left; opacity: 0.7; }
 `;
 
-const heads = ['CPU µs/req', 'requests/s', 'p50 µs', 'p99 µs', 'RSS MB', 'bytes/connection'];
-
 /** @param {import('../types.mjs').ScenarioReport} scenario */
 function scenarioSection(scenario) {
   const [metric] = scenario.metrics;
+  const { cpu: cost, rate: count } = countHeads(scenario);
+  const heads = [cost, count, 'p50 µs', 'p99 µs', 'RSS MB', 'bytes/connection'];
   const rows = scenario.outcomes.map((outcome) => {
-    const name = `<td>${escapeMarkup(outcome.server)}</td>`;
+    const name = `<td>${escapeMarkup(outcome.title ?? outcome.server)}</td>`;
     if (outcome.status !== 'ok') {
       const reason = escapeMarkup(`${outcome.status}: ${outcome.reason}`);
       return `<tr>${name}<td class="reason" colspan="${heads.length + 1}">${reason}</td></tr>`;
@@ -71,7 +73,7 @@ function scenarioSection(scenario) {
     return `<tr>${name}${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
   });
   const head = ['server', ...heads, `windhover ÷ (${metric})`].map((text) => `<th>${text}</th>`);
-  return `<h2>${escapeMarkup(scenario.title)} <small>${escapeMarkup(metricTitle[metric])}</small></h2>
+  return `<h2>${escapeMarkup(scenario.title)} <small>${escapeMarkup(metricTitle(scenario, metric))}</small></h2>
 <table><tr>${head.join('')}</tr>
 ${rows.join('\n')}
 </table>`;

@@ -3,7 +3,7 @@
  * It has its own background and follows the viewer's preference for dark ones.
  */
 
-import { escapeMarkup, machineLine, metricTitle, short, valueOf } from './format.mjs';
+import { escapeMarkup, groupsOf, machineLine, metricTitle, short, valueOf } from './format.mjs';
 
 /** Sizes in pixels of the picture. */
 const width = 1080;
@@ -17,6 +17,7 @@ const headHeight = 46;
 const labelWidth = 112;
 const valueWidth = 52;
 const top = 92;
+const groupHeight = 34;
 
 /**
  * @param {import('../types.mjs').Report} report
@@ -24,22 +25,31 @@ const top = 92;
  */
 export function toSvg(report) {
   const titles = new Map(report.servers.map(({ name, title }) => [name, title]));
-  const panels = report.scenarios.flatMap((scenario) =>
-    scenario.metrics.map((metric) => ({
-      title: scenario.title,
-      metric,
-      bars: barsOf(scenario, metric, titles),
-    })),
-  );
-  const drawn = panels.filter((panel) => panel.bars.length > 0);
+  const groups = groupsOf(report);
   let y = top;
+  /** @type {string[]} */
   const parts = [];
-  for (let first = 0; first < drawn.length; first += columns) {
-    const row = drawn.slice(first, first + columns);
-    row.forEach((panel, index) => {
-      parts.push(drawPanel(panel, margin + index * (panelWidth + gap), y));
-    });
-    y += headHeight + Math.max(...row.map((panel) => panel.bars.length)) * rowHeight + 22;
+  for (const { title, scenarios } of groups) {
+    const panels = scenarios.flatMap((scenario) =>
+      scenario.metrics.map((metric) => ({
+        title: scenario.title,
+        metric: metricTitle(scenario, metric),
+        bars: barsOf(scenario, metric, titles),
+      })),
+    );
+    const drawn = panels.filter((panel) => panel.bars.length > 0);
+    if (drawn.length === 0) continue;
+    if (groups.length > 1) {
+      parts.push(`<text class="group" x="${margin}" y="${y + 16}">${escapeMarkup(title)}</text>`);
+      y += groupHeight;
+    }
+    for (let first = 0; first < drawn.length; first += columns) {
+      const row = drawn.slice(first, first + columns);
+      row.forEach((panel, index) => {
+        parts.push(drawPanel(panel, margin + index * (panelWidth + gap), y));
+      });
+      y += headHeight + Math.max(...row.map((panel) => panel.bars.length)) * rowHeight + 22;
+    }
   }
   const height = y + 8;
   const foot = escapeMarkup(machineLine(report));
@@ -62,6 +72,7 @@ text { font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans
   font-size: 13px; fill: #1f2328; }
 .paper { fill: #ffffff; stroke: #d1d9e0; }
 .title { font-size: 22px; font-weight: 600; }
+.group { font-size: 17px; font-weight: 600; }
 .head { font-size: 14px; font-weight: 600; }
 .note { font-size: 12px; fill: #59636e; }
 .value { font-variant-numeric: tabular-nums; }
@@ -93,7 +104,8 @@ function barsOf(scenario, metric, titles) {
   for (const outcome of scenario.outcomes) {
     const value = valueOf(outcome, metric);
     const name = outcome.server;
-    if (value !== undefined) bars.push({ name, title: titles.get(name) ?? name, value });
+    const title = outcome.title ?? titles.get(name) ?? name;
+    if (value !== undefined) bars.push({ name, title, value });
   }
   return bars.sort((a, b) => a.value - b.value);
 }
@@ -108,7 +120,7 @@ function drawPanel({ title, metric, bars }, x, y) {
   const longest = Math.max(...bars.map((bar) => bar.value), Number.MIN_VALUE);
   const lines = [
     `<text class="head" x="${round(x)}" y="${y + 14}">${escapeMarkup(title)}</text>`,
-    `<text class="note" x="${round(x)}" y="${y + 32}">${escapeMarkup(metricTitle[metric])}</text>`,
+    `<text class="note" x="${round(x)}" y="${y + 32}">${escapeMarkup(metric)}</text>`,
   ];
   bars.forEach((bar, index) => {
     const middle = y + headHeight + index * rowHeight + rowHeight / 2;

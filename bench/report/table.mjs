@@ -1,6 +1,14 @@
 /** Tables on the screen. */
 
-import { isDoubtful, megabytes, metricTitle, ratio, short } from './format.mjs';
+import {
+  countHeads,
+  isDoubtful,
+  megabytes,
+  metricTitle,
+  negotiatedLines,
+  ratio,
+  short,
+} from './format.mjs';
 
 /**
  * The table of one scenario.
@@ -10,9 +18,10 @@ import { isDoubtful, megabytes, metricTitle, ratio, short } from './format.mjs';
  */
 export function scenarioTable(scenario) {
   const idle = scenario.metrics[0] === 'bytes';
+  const { cpu: cost, rate: count } = countHeads(scenario);
   const heads = idle
     ? ['bytes/conn', '±', 'RSS MB', 'idle CPU %']
-    : ['CPU µs/req', '±', 'req/s', 'p50 µs', 'p99 µs', 'core %', 'RSS MB', 'idle CPU %'];
+    : [cost, '±', count, 'p50 µs', 'p99 µs', 'core %', 'RSS MB', 'idle CPU %'];
   const ratioHeads = scenario.metrics.map((metric) => `windhover ÷ (${metric})`);
   const rows = [['server', ...heads, ...ratioHeads]];
   const notes = [];
@@ -31,7 +40,8 @@ export function scenarioTable(scenario) {
   const { discarded, noisy } = countSlices(scenario);
   const doubt = scenario.outcomes.some(isDoubtful) ? '; (?): most of its slices are noisy' : '';
   const counts = `  ${discarded} slices discarded, ${noisy} kept though noisy${doubt}`;
-  const head = `${scenario.name}: ${scenario.title} (${metricTitle[scenario.metrics[0]]})`;
+  const head = `${scenario.name}: ${scenario.title} (${metricTitle(scenario, scenario.metrics[0])})`;
+  notes.push(...negotiatedLines(scenario).map((line) => `  TLS of ${line}`));
   return [head, ...alignColumns(rows), ...notes, ...(idle ? [] : [counts])].join('\n');
 }
 

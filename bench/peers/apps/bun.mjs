@@ -1,8 +1,20 @@
-/** Bun.serve; its own router has the one route with a parameter. Arguments: port. */
+/**
+ * Bun.serve; its own router has the one route with a parameter. Arguments: port, route,
+ * protocol (http, https, h2 or h2c), files of certificate and key.
+ */
 
-import { awaiting, compose, hello, idleMilliseconds, lookUp, makeLarge } from './shared.mjs';
+import {
+  awaiting,
+  compose,
+  hello,
+  idleMilliseconds,
+  lookUp,
+  makeLarge,
+  readArguments,
+} from './shared.mjs';
 
 const { Bun } = /** @type {any} */ (globalThis);
+const { port, protocol, cert, key } = readArguments(process.argv.slice(2));
 const large = makeLarge();
 const text = { headers: { 'Content-Type': 'text/plain' } };
 const binary = { headers: { 'Content-Type': 'application/octet-stream' } };
@@ -23,7 +35,9 @@ async function count(request) {
 
 Bun.serve({
   hostname: '127.0.0.1',
-  port: Number(process.argv[2]),
+  port,
+  ...(protocol === 'h2' || protocol === 'h2c' ? { http2: true } : {}),
+  ...(cert === undefined ? {} : { tls: { cert: Bun.file(cert), key: Bun.file(key) } }),
   development: false,
   idleTimeout: idleMilliseconds / 1000,
   routes: {

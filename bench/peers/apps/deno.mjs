@@ -1,8 +1,13 @@
-/** Deno.serve. Arguments: port. */
+/**
+ * Deno.serve, which speaks HTTP/1.1 and HTTP/2 as the client wants. Arguments: port, route, protocol, files
+ * of certificate and key.
+ */
 
-import { awaiting, compose, hello, lookUp, makeLarge } from './shared.mjs';
+import { awaiting, compose, hello, lookUp, makeLarge, readArguments } from './shared.mjs';
 
 const { Deno } = /** @type {any} */ (globalThis);
+const { port, cert, key } = readArguments(Deno.args);
+const secure = cert !== undefined;
 const large = makeLarge();
 const text = { headers: { 'Content-Type': 'text/plain' } };
 const binary = { headers: { 'Content-Type': 'application/octet-stream' } };
@@ -33,7 +38,12 @@ function user(headers, id) {
 }
 
 Deno.serve(
-  { hostname: '127.0.0.1', port: Number(Deno.args[0]), onListen() {} },
+  {
+    hostname: '127.0.0.1',
+    port,
+    ...(secure ? { cert: Deno.readTextFileSync(cert), key: Deno.readTextFileSync(key) } : {}),
+    onListen() {},
+  },
   (/** @type {Request} */ request) => {
     const { url } = request;
     const path = url.slice(url.indexOf('/', 8));

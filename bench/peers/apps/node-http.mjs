@@ -1,13 +1,26 @@
-/** node:http alone. Arguments: port. */
+/**
+ * node:http alone; over TLS the server of node:http2 that speaks HTTP/1.1 as well. Arguments: port, route,
+ * protocol (http or https), files of certificate and key.
+ */
 
-import { createReadStream } from 'node:fs';
+import { createReadStream, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import http from 'node:http';
+import http2 from 'node:http2';
 import { pipeline } from 'node:stream/promises';
 
 import { filePath, makeFiles } from './files.mjs';
-import { awaiting, compose, hello, idleMilliseconds, lookUp, makeLarge } from './shared.mjs';
+import {
+  awaiting,
+  compose,
+  hello,
+  idleMilliseconds,
+  lookUp,
+  makeLarge,
+  readArguments,
+} from './shared.mjs';
 
+const { port, protocol, cert, key } = readArguments(process.argv.slice(2));
 const large = makeLarge();
 makeFiles();
 const text = (/** @type {number} */ length) => ({
@@ -66,7 +79,8 @@ function user(request, response) {
   sendText(response, `${id} ${length}`);
 }
 
-const server = http.createServer({ keepAliveTimeout: idleMilliseconds }, (request, response) => {
+/** @param {http.IncomingMessage} request @param {http.ServerResponse} response */
+function answer(request, response) {
   const url = /** @type {string} */ (request.url);
   switch (url) {
     case '/plaintext':
@@ -96,5 +110,17 @@ const server = http.createServer({ keepAliveTimeout: idleMilliseconds }, (reques
       response.writeHead(404);
       return void response.end();
   }
-});
-server.listen(Number(process.argv[2]), '127.0.0.1');
+}
+
+if (protocol === 'https') {
+  const server = http2.createSecureServer({
+    allowHTTP1: true,
+    cert: readFileSync(/** @type {string} */ (cert)),
+    key: readFileSync(/** @type {string} */ (key)),
+  });
+  // Its requests on HTTP/1.1 are those of node:http, whatever its types say.
+  server.on('request', /** @type {any} */ (answer));
+  server.listen(port, '127.0.0.1');
+} else {
+  http.createServer({ keepAliveTimeout: idleMilliseconds }, answer).listen(port, '127.0.0.1');
+}

@@ -14,6 +14,50 @@ export const largeBytes = 100 * 1024;
 /** Milliseconds that a connection may idle; the idle-memory scenario needs about ten seconds. */
 export const idleMilliseconds = 75_000;
 
+/** The gRPC-like call: its path, its content type, the request of a client and the right answer. */
+export const unary = {
+  path: '/bench.Greeter/SayHello',
+  type: 'application/grpc',
+  request: '\0\0\0\0\x0b\x0a\x09windhover',
+  answer: '\0\0\0\0\x12\x0a\x10Hello, windhover',
+};
+
+const unaryPrefix = 5;
+const unaryField = 2;
+const greeting = [...'Hello, '].map((letter) => letter.charCodeAt(0));
+
+/**
+ * The work of the gRPC-like call: one message in, one message out, each behind its prefix of five bytes
+ * (not compressed, length) and with one field, a string shorter than 100 bytes.
+ *
+ * @param {Uint8Array} body The whole body of the request.
+ * @returns {Uint8Array | null} The whole body of the answer; null where the request is not such a one.
+ */
+export function greet(body) {
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  const start = unaryPrefix + unaryField;
+  if (body.length < start || body[0] !== 0) return null;
+  if (view.getUint32(1) !== body.length - unaryPrefix || body[start - 1] !== body.length - start) {
+    return null;
+  }
+  const answer = new Uint8Array(body.length + greeting.length);
+  new DataView(answer.buffer).setUint32(1, answer.length - unaryPrefix);
+  answer[unaryPrefix] = 0x0a;
+  answer[start - 1] = answer.length - start;
+  answer.set(greeting, start);
+  answer.set(body.subarray(start), start + greeting.length);
+  return answer;
+}
+
+/**
+ * What an application is started with.
+ *
+ * @param {readonly string[]} args Behind the name of the program.
+ */
+export function readArguments([port, route, protocol, cert, key]) {
+  return { port: Number(port), route, protocol, cert, key };
+}
+
 /** @returns {Uint8Array} The answer to /large. */
 export function makeLarge() {
   return new Uint8Array(largeBytes).fill(0x78);

@@ -1,10 +1,13 @@
-/** uWebSockets.js with its own router. Arguments: port. */
+/**
+ * uWebSockets.js with its own router. Arguments: port, route, protocol (http or https), files of certificate
+ * and key.
+ */
 
 import { createRequire } from 'node:module';
 
 import uws from '@trufflesuite/uws-js-unofficial';
 
-import { awaiting, compose, hello, lookUp, makeLarge } from './shared.mjs';
+import { awaiting, compose, hello, lookUp, makeLarge, readArguments } from './shared.mjs';
 
 // The package falls back to a slow imitation when its binary does not fit this Node.
 const loaded = Object.keys(createRequire(import.meta.url).cache);
@@ -12,6 +15,7 @@ if (!loaded.some((file) => file.endsWith('.node') && file.includes('uws_'))) {
   throw new Error(`no binary of uWebSockets.js for Node ${process.version}`);
 }
 
+const { port, protocol, cert, key } = readArguments(process.argv.slice(2));
 const large = makeLarge();
 
 const later = compose(
@@ -25,8 +29,9 @@ const later = compose(
   },
 );
 
-uws
-  .App()
+const app =
+  protocol === 'https' ? uws.SSLApp({ cert_file_name: cert, key_file_name: key }) : uws.App();
+app
   .get('/plaintext', (response) => {
     response.writeHeader('Content-Type', 'text/plain').end(hello);
   })
@@ -70,6 +75,6 @@ uws
       if (last) response.writeHeader('Content-Type', 'text/plain').end(String(bytes));
     });
   })
-  .listen('127.0.0.1', Number(process.argv[2]), (socket) => {
+  .listen('127.0.0.1', port, (socket) => {
     if (!socket) throw new Error('it cannot listen');
   });

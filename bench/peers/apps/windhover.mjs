@@ -1,15 +1,18 @@
 /**
  * windhover: `serve()` with a bare handler, and a WebApplication with its router and pipeline for
- * the scenarios that are about those. Arguments: port, route.
+ * the scenarios that are about those. Arguments: port, route, protocol, files of certificate and key.
  */
+
+import { readFileSync } from 'node:fs';
 
 import { WebApplication, serve } from '../../../dist/lib/index.js';
 import { filePath, makeFiles } from './files.mjs';
-import { hello, lookUp, makeLarge } from './shared.mjs';
+import { greet, hello, lookUp, makeLarge, readArguments, unary } from './shared.mjs';
 
+const { port, route, protocol, cert, key } = readArguments(process.argv.slice(2));
 const large = makeLarge();
 makeFiles();
-const address = `http://127.0.0.1:${process.argv[2]}`;
+const address = `http://127.0.0.1:${port}`;
 
 /** @param {any} context */
 async function echo(context) {
@@ -22,6 +25,13 @@ async function count(context) {
   let bytes = 0;
   for await (const chunk of context.request.body) bytes += chunk.length;
   context.response.text(String(bytes));
+}
+
+/** @param {any} context */
+async function sayHello({ request, response }) {
+  const answer = greet(await request.body.bytes());
+  response.trailers.set('grpc-status', answer === null ? '3' : '0');
+  response.bytes(answer ?? new Uint8Array(0), unary.type);
 }
 
 /** @param {any} context */
@@ -42,6 +52,8 @@ function bare(context) {
       return response.sendFile(filePath(request.path));
     case '/upload':
       return count(context);
+    case unary.path:
+      return sayHello(context);
     default:
       response.statusCode = 404;
       return response.end();
@@ -50,7 +62,7 @@ function bare(context) {
 
 async function application() {
   const app = WebApplication.createBuilder({ args: [] }).build();
-  if (process.argv[3] === 'async') {
+  if (route === 'async') {
     const awaiting = async (/** @type {any} */ context, /** @type {any} */ next) => {
       await next();
     };
@@ -73,5 +85,21 @@ async function application() {
   await app.start();
 }
 
-if (['user', 'async'].includes(process.argv[3])) await application();
-else await serve({ urls: address }, bare);
+/** Where to listen in the scenarios of the bare handler. */
+function listening() {
+  const place = { host: '127.0.0.1', port };
+  switch (protocol) {
+    case 'https':
+    case 'h2': {
+      const https = { cert: readFileSync(cert), key: readFileSync(key) };
+      return { endpoints: [{ ...place, protocols: 'http1AndHttp2', https }] };
+    }
+    case 'h2c':
+      return { endpoints: [{ ...place, protocols: 'http2' }] };
+    default:
+      return { urls: address };
+  }
+}
+
+if (['user', 'async'].includes(route)) await application();
+else await serve(/** @type {any} */ (listening()), bare);

@@ -1,11 +1,15 @@
-// Kestrel with minimal API routes, as RequestDelegates: no binding, no log. Arguments: port.
+// Kestrel with minimal API routes, as RequestDelegates: no binding, no log. Arguments: port, route (not
+// used: all are there), protocol (http, https, h2, h2c), files of certificate and key.
 
 using System.Buffers;
+using System.Buffers.Binary;
 using System.Globalization;
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 var hello = "Hello, World!"u8.ToArray();
 var large = new byte[100 * 1024];
@@ -14,7 +18,16 @@ Array.Fill(large, (byte)'x');
 var builder = WebApplication.CreateSlimBuilder();
 builder.Logging.ClearProviders();
 builder.WebHost.ConfigureKestrel(options =>
-    options.Listen(IPAddress.Loopback, int.Parse(args[0], CultureInfo.InvariantCulture)));
+    options.Listen(IPAddress.Loopback, int.Parse(args[0], CultureInfo.InvariantCulture), listen =>
+    {
+        listen.Protocols = args[2] switch
+        {
+            "http" => HttpProtocols.Http1,
+            "h2c" => HttpProtocols.Http2,
+            _ => HttpProtocols.Http1AndHttp2,
+        };
+        if (args.Length > 3) listen.UseHttps(X509Certificate2.CreateFromPemFile(args[3], args[4]));
+    }));
 var app = builder.Build();
 
 // Written and not flushed: Kestrel sends what has gathered once it has no further request.
@@ -91,6 +104,33 @@ app.MapPost("/upload", (RequestDelegate)(async context =>
     }
     await SendText(context, bytes.ToString(CultureInfo.InvariantCulture));
 }));
+
+app.MapPost("/bench.Greeter/SayHello", (RequestDelegate)(async context =>
+{
+    var answer = Greet(await ReadAll(context.Request));
+    var response = context.Response;
+    response.ContentType = "application/grpc";
+    response.AppendTrailer("grpc-status", answer is null ? "3" : "0");
+    if (answer is not null) response.BodyWriter.Write(answer);
+}));
+
+// greet() of apps/shared.mjs.
+static byte[]? Greet(byte[] body)
+{
+    const int prefix = 5;
+    const int start = prefix + 2;
+    if (body.Length < start || body[0] != 0) return null;
+    if (BinaryPrimitives.ReadUInt32BigEndian(body.AsSpan(1)) != body.Length - prefix) return null;
+    if (body[start - 1] != body.Length - start) return null;
+    var greeting = "Hello, "u8;
+    var answer = new byte[body.Length + greeting.Length];
+    BinaryPrimitives.WriteUInt32BigEndian(answer.AsSpan(1), (uint)(answer.Length - prefix));
+    answer[prefix] = 0x0a;
+    answer[start - 1] = (byte)(answer.Length - start);
+    greeting.CopyTo(answer.AsSpan(start));
+    body.AsSpan(start).CopyTo(answer.AsSpan(start + greeting.Length));
+    return answer;
+}
 
 app.Run();
 
