@@ -163,6 +163,9 @@ static void drop_bad_file(wh_http2_stream *stream, int error) {
 int wh_http2_take_bytes(wh_http2_stream *stream, uint8_t *out, size_t length) {
   stream->out_queued -= length;
   stream->session->out_queued -= length;
+  if (stream->exchange != NULL && stream->exchange->room_wanted) {
+    wh_http2_want_look(stream->session);
+  }
   while (length > 0 && stream->out_first != NULL) {
     uint64_t left = stream->out_first->length - stream->out_first->offset;
     size_t piece = left < length ? (size_t)left : length;
@@ -206,8 +209,14 @@ static int send_head(wh_http2_stream *stream, const wh_answer *answer, uint64_t 
 /* Carries an order out: sends what can be sent now. The stream may be gone after. */
 static void carry_out(wh_http2_stream *stream) {
   wh_http2 *session = stream->session;
-  session->sending = stream;
   wh_http2_make_ready(stream);
+  if (stream->out_queued > WH_HTTP2_FRAME_MOST) {
+    /* When all orders of the batch are known: large bodies share the connection. */
+    wh_http2_want_look(session);
+    keep_lent(stream);
+    return;
+  }
+  session->sending = stream;
   wh_http2_send(session);
   if (session->sending == stream) keep_lent(stream);
   session->sending = NULL;

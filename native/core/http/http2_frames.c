@@ -115,6 +115,11 @@ static size_t take_data(wh_http2 *session, const uint8_t *data, size_t length, u
       *code = NGHTTP2_PROTOCOL_ERROR;
       return 0;
     }
+    if (reader->padding + 1U == reader->length && !(reader->flags & NGHTTP2_FLAG_END_STREAM) &&
+        wh_http2_guard_count(session, WH_HTTP2_FLOOD_EMPTY_FRAMES)) {
+      *code = NGHTTP2_ENHANCE_YOUR_CALM; /* it carries nothing else */
+      return 0;
+    }
     if (reader->data != NULL) wh_http2_consume(reader->data, reader->padding + 1U);
     reader->left--;
     taken = 1;

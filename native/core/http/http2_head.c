@@ -150,7 +150,8 @@ static void take_line(wh_http2_stream *stream, const uint8_t *name, size_t name_
   }
   if (name_length == 4 && stream->pseudo_seen & 1U << WH_PSEUDO_AUTHORITY &&
       memcmp(name, "host", 4) == 0) {
-    if (!repeats_authority(stream, value, length)) stream->malformed = 1;
+    if (stream->has_host || !repeats_authority(stream, value, length)) stream->malformed = 1;
+    stream->has_host = 1;
     return;
   }
   if (name_length > UINT16_MAX || store_line(stream, name, name_length, value, length) != 0) {
@@ -226,7 +227,8 @@ uint32_t wh_http2_take_field(wh_http2 *session, const uint8_t *name, size_t name
   size_t size = name_length + value_length;
   stream->list_size += size + FIELD_OVERHEAD;
   int too_large = stream->list_size > limits->headers_total_size ||
-                  size > session->service->http2->limits.field_size;
+                  name_length > session->service->http2->limits.field_size ||
+                  value_length > session->service->http2->limits.field_size;
   /* Pseudo-header fields stand in for the request line, and do not count among the lines. */
   if (too_large || stream->too_many || stream->fields > limits->header_count) {
     if (!stream->too_many) {
@@ -400,16 +402,13 @@ static int fits(const wh_http2_stream *stream) {
   return (seen & (SCHEME | PATH)) == (SCHEME | PATH);
 }
 
-/*
- * http or https. Over TLS it must be https; without, a proxy in front may have been asked for https. What
- * the application is told is how the request came.
- */
+/* Whether the scheme is that of the connection: nobody shall be told another one than it has. */
 static int is_scheme(const wh_http2_stream *stream) {
   const uint8_t *scheme = pseudo(stream, WH_PSEUDO_SCHEME);
   size_t length = stream->pseudo[WH_PSEUDO_SCHEME].length;
-  if (length == 5 && wh_equals_ignore_case(scheme, (const uint8_t *)"https", 5)) return 1;
-  return length == 4 && !stream->session->secure &&
-         wh_equals_ignore_case(scheme, (const uint8_t *)"http", 4);
+  return stream->session->secure
+             ? length == 5 && wh_equals_ignore_case(scheme, (const uint8_t *)"https", 5)
+             : length == 4 && wh_equals_ignore_case(scheme, (const uint8_t *)"http", 4);
 }
 
 /*

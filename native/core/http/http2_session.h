@@ -209,6 +209,7 @@ struct wh_http2_stream {
   uint8_t in_trailers : 1;
   uint8_t too_many : 1;
   uint8_t has_content_length : 1;
+  uint8_t has_host : 1; /* as a field, beside :authority */
   uint8_t remote_ended : 1;
   uint8_t end_told : 1;  /* the application knows */
   uint8_t opened : 1;    /* the application has begun to read the body: its limit is settled */

@@ -28,6 +28,8 @@ wh_http2_stream *wh_http2_take_stream(wh_http2 *session, int32_t id) {
   stream->session = session;
   stream->id = id;
   stream->urgency = WH_HTTP2_URGENCY_DEFAULT;
+  stream->incremental =
+      1; /* a client that says nothing about it wants no answer to hold up the others */
   stream->send_window = session->peer_window;
   stream->receive_left = shared->limits.stream_window;
   stream->previous = session->last;
@@ -138,10 +140,11 @@ static void give_back(wh_http2 *session, int32_t id, uint32_t length) {
 }
 
 void wh_http2_consume_connection(wh_http2 *session, size_t length) {
+  uint32_t window = session->service->http2->limits.connection_window;
   session->consumed += (uint32_t)length;
-  if (session->over || session->consumed < session->service->http2->limits.connection_window / 2) {
-    return;
-  }
+  /* Bodies that nobody reads may hold a part of it for long: then the others need the rest at once. */
+  uint32_t enough = session->receive_left < window / 4 ? window / 64 : window / 2;
+  if (session->over || session->consumed < enough) return;
   session->receive_left += session->consumed;
   give_back(session, 0, session->consumed);
   session->consumed = 0;
