@@ -4,7 +4,12 @@
 static credential ec;
 static text ec_pem;
 static wh_tls *tls;
-static SSL_CTX *contexts[2]; /* TLS 1.2 and 1.3 */
+/* TLS 1.2 and 1.3 by OpenSSL's record layer, and TLS 1.3 by our own with each cipher. */
+enum { TLS12, TLS13, DIRECT, DIRECT_256, DIRECT_CHACHA, KINDS };
+static const char *const suites[KINDS] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_128_CCM_SHA256",
+                                          "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+                                          "TLS_CHACHA20_POLY1305_SHA256"};
+static SSL_CTX *contexts[KINDS];
 
 static int set_up(void **state) {
   (void)state;
@@ -12,11 +17,17 @@ static int set_up(void **state) {
   ec_pem = pem_of(&ec, NULL, ec.key, NULL);
   wh_tls_identity identity = identity_of(&ec_pem);
   wh_tls_host host = {.name = "*", .identities = &identity, .identity_count = 1};
-  wh_tls_settings settings = {.hosts = &host, .host_count = 1, .protocols = 3, .tickets = 1};
+  wh_tls_settings settings = {.hosts = &host,
+                              .host_count = 1,
+                              .protocols = 3,
+                              .tickets = 1,
+                              .cipher_suites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_"
+                                               "CHACHA20_POLY1305_SHA256:TLS_AES_128_CCM_SHA256"};
   tls = make_tls(&settings);
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < KINDS; i++) {
     contexts[i] = client_context();
-    SSL_CTX_set_max_proto_version(contexts[i], i == 0 ? TLS1_2_VERSION : TLS1_3_VERSION);
+    SSL_CTX_set_max_proto_version(contexts[i], i == TLS12 ? TLS1_2_VERSION : TLS1_3_VERSION);
+    assert_int_equal(SSL_CTX_set_ciphersuites(contexts[i], suites[i]), 1);
     SSL_CTX_set_info_callback(contexts[i], note_alert);
   }
   return 0;
@@ -27,7 +38,7 @@ static int tear_down(void **state) {
   free_credential(&ec);
   free(ec_pem.bytes);
   wh_tls_release(tls);
-  for (int i = 0; i < 2; i++) SSL_CTX_free(contexts[i]);
+  for (int i = 0; i < KINDS; i++) SSL_CTX_free(contexts[i]);
   end_world();
   return 0;
 }
@@ -54,7 +65,7 @@ static void forget(endpoint *e) {
 static void data_in(void **state) {
   (void)state;
   static const size_t lengths[] = {1, 2, 100, 16383, 16384, 16385, 50000, 300000};
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     endpoint *e = open_endpoint(version);
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
       uint8_t *bytes = make_bytes(lengths[i]);
@@ -79,7 +90,7 @@ static void data_in(void **state) {
 /* Many small records, cut at every byte. */
 static void records_cut(void **state) {
   (void)state;
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     endpoint *e = open_endpoint(version);
     size_t total = 1;
     for (size_t cut = 1; cut < total; cut++) {
@@ -105,7 +116,7 @@ static void records_cut(void **state) {
 static void data_out(void **state) {
   (void)state;
   static const size_t lengths[] = {1, 100, 16383, 16384, 16385, 65536, 300000};
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     endpoint *e = open_endpoint(version);
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
       uint8_t *bytes = make_bytes(lengths[i]), *got = malloc(lengths[i] + 1);
@@ -128,13 +139,15 @@ static void data_out(void **state) {
 /* A ticket leaves with the first data, and costs no send of its own. */
 static void sends(void **state) {
   (void)state;
-  endpoint *e = connect_to(tls, contexts[1]);
-  assert_true(shake_hands(e, 0));
-  assert_int_equal(e->sends, 1);
-  assert_talks(e);
-  assert_int_equal(e->sends, 2);
-  disconnect(e);
-  e = connect_to(tls, contexts[0]);
+  for (int version = TLS13; version < KINDS; version++) {
+    endpoint *e = connect_to(tls, contexts[version]);
+    assert_true(shake_hands(e, 0));
+    assert_int_equal(e->sends, 1);
+    assert_talks(e);
+    assert_int_equal(e->sends, 2);
+    disconnect(e);
+  }
+  endpoint *e = connect_to(tls, contexts[TLS12]);
   assert_true(shake_hands(e, 0));
   assert_int_equal(e->sends, 2);
   assert_talks(e);
@@ -144,7 +157,7 @@ static void sends(void **state) {
 
 static void clients_end(void **state) {
   (void)state;
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     endpoint *e = open_endpoint(version);
     SSL_write(e->client, "last", 4);
     SSL_shutdown(e->client);
@@ -171,7 +184,7 @@ static void clients_end(void **state) {
 
 static void wires_end(void **state) {
   (void)state;
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     endpoint *e = open_endpoint(version);
     SSL_write(e->client, "half", 4);
     char *data;
@@ -188,7 +201,7 @@ static void wires_end(void **state) {
 /* Our end first; the client goes on. */
 static void our_end(void **state) {
   (void)state;
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     endpoint *e = open_endpoint(version);
     server_ends(e);
     uint64_t sent = e->wire_bytes;
@@ -209,7 +222,7 @@ static void close_at_once(endpoint *e) { wh_connection_close(&e->connection, 0);
 /* The owner closes the connection when it gets its bytes. */
 static void owner_closes(void **state) {
   (void)state;
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     endpoint *e = open_endpoint(version);
     e->on_plain = close_at_once;
     SSL_write(e->client, "last", 4);
@@ -227,7 +240,7 @@ static void answer_at_once(endpoint *e) {
 
 static void owner_answers(void **state) {
   (void)state;
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     endpoint *e = open_endpoint(version);
     e->on_plain = answer_at_once;
     char got[8];
@@ -243,7 +256,7 @@ static void owner_answers(void **state) {
 /* Every byte of a record, wrong in turn. */
 static void records_spoilt(void **state) {
   (void)state;
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     size_t total = 1;
     for (size_t i = 0; i < total; i++) {
       endpoint *e = open_endpoint(version);
@@ -276,7 +289,7 @@ static void records_spoilt(void **state) {
 /* Good data before what is wrong is handed on. */
 static void garbage_behind_data(void **state) {
   (void)state;
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     endpoint *e = open_endpoint(version);
     SSL_write(e->client, "good", 4);
     char *data;
@@ -298,7 +311,7 @@ static void garbage_behind_data(void **state) {
 /* A client that gives up says so. */
 static void fatal_alert(void **state) {
   (void)state;
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     endpoint *e = open_endpoint(version);
     /* Whatever the server says, the client cannot read it. */
     static const uint8_t nonsense[] = "\x17\x03\x03\x00\x20"
@@ -314,9 +327,8 @@ static void fatal_alert(void **state) {
   }
 }
 
-static void key_updates(void **state) {
-  (void)state;
-  endpoint *e = open_endpoint(1);
+static void update_keys(int version) {
+  endpoint *e = open_endpoint(version);
   for (int i = 0; i < 500; i++) {
     assert_true(
         SSL_key_update(e->client, i % 2 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED));
@@ -326,7 +338,7 @@ static void key_updates(void **state) {
   /* With no data between, asked for an answer or not: ended. */
   for (int asks = 0; asks < 2; asks++) {
     for (int at_once = 0; at_once < 2; at_once++) {
-      e = open_endpoint(1);
+      e = open_endpoint(version);
       uint64_t before = e->wire_bytes;
       int count = 0;
       for (; count < 5000 && !e->connection.closed; count++) {
@@ -344,30 +356,37 @@ static void key_updates(void **state) {
   }
 }
 
+static void key_updates(void **state) {
+  (void)state;
+  for (int version = TLS13; version < KINDS; version++) update_keys(version);
+}
+
 /* Half a key update: what the server wants to write waits for the other half. */
 static void half_a_key_update(void **state) {
   (void)state;
-  endpoint *e = open_endpoint(1);
-  /* Records of one byte cut the message. */
-  SSL_set_split_send_fragment(e->client, 512);
-  SSL_set_max_send_fragment(e->client, 512);
-  SSL_key_update(e->client, SSL_KEY_UPDATE_REQUESTED);
-  SSL_do_handshake(e->client);
-  char *data;
-  size_t length = (size_t)BIO_get_mem_data(e->from_client, &data);
-  char *copy = malloc(length);
-  memcpy(copy, data, length);
-  BIO_reset(e->from_client);
-  wire_brings(e, copy, length - 3);
-  server_says(e, "one", 3);
-  wire_brings(e, copy + length - 3, 3);
-  free(copy);
-  server_says(e, "two", 3);
-  char got[8];
-  assert_int_equal(SSL_read(e->client, got, 3), 3);
-  assert_int_equal(SSL_read(e->client, got, 3), 3);
-  assert_talks(e);
-  disconnect(e);
+  for (int version = TLS13; version < KINDS; version++) {
+    endpoint *e = open_endpoint(version);
+    /* Records of one byte cut the message. */
+    SSL_set_split_send_fragment(e->client, 512);
+    SSL_set_max_send_fragment(e->client, 512);
+    SSL_key_update(e->client, SSL_KEY_UPDATE_REQUESTED);
+    SSL_do_handshake(e->client);
+    char *data;
+    size_t length = (size_t)BIO_get_mem_data(e->from_client, &data);
+    char *copy = malloc(length);
+    memcpy(copy, data, length);
+    BIO_reset(e->from_client);
+    wire_brings(e, copy, length - 3);
+    server_says(e, "one", 3);
+    wire_brings(e, copy + length - 3, 3);
+    free(copy);
+    server_says(e, "two", 3);
+    char got[8];
+    assert_int_equal(SSL_read(e->client, got, 3), 3);
+    assert_int_equal(SSL_read(e->client, got, 3), 3);
+    assert_talks(e);
+    disconnect(e);
+  }
 }
 
 static void renegotiation(void **state) {
@@ -386,7 +405,7 @@ static void renegotiation(void **state) {
 /* Warnings and empty records: OpenSSL allows few of them, and they cost no memory. */
 static void empty_records(void **state) {
   (void)state;
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     endpoint *e = open_endpoint(version);
     uint64_t before = e->wire_bytes;
     int count = 0;
@@ -405,7 +424,7 @@ static void empty_records(void **state) {
 /* A peer that makes us answer and never reads: the connection keeps what is unsent, and that is bounded. */
 static void unread_answers(void **state) {
   (void)state;
-  endpoint *e = open_endpoint(1);
+  endpoint *e = open_endpoint(TLS13);
   for (int i = 0; i < 3; i++) {
     assert_false(e->connection.closed);
     SSL_key_update(e->client, SSL_KEY_UPDATE_REQUESTED);
@@ -420,7 +439,7 @@ static void unread_answers(void **state) {
 
 static void no_wire(void **state) {
   (void)state;
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     endpoint *e = open_endpoint(version);
     wire_has_no_room = 1;
     assert_int_equal(e->filter->type->seal(e->filter, (const uint8_t *)"x", 1, &world_wire),
@@ -440,7 +459,7 @@ static void no_wire(void **state) {
 /* Errors that others left in the thread's queue are not taken for ours. */
 static void others_errors(void **state) {
   (void)state;
-  for (int version = 0; version < 2; version++) {
+  for (int version = 0; version < KINDS; version++) {
     endpoint *e = connect_to(tls, contexts[version]);
     SSL_do_handshake(e->client);
     char *data;

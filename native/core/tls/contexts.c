@@ -10,6 +10,7 @@ static void destroy(wh_tls *tls) {
   wh_free(tls->sites);
   wh_openssl.BIO_meth_free(tls->wire);
   tls_tickets_free(tls);
+  tls_direct_release(tls);
   wh_free(tls);
 }
 
@@ -46,6 +47,7 @@ int wh_tls_create(const wh_tls_settings *settings, wh_tls **out, char *message, 
     tls->tickets = settings->tickets != 0;
     tls->wire = tls_wire_method();
     result = tls->wire == NULL ? WH_ERR_NO_MEMORY : tls_tickets_init(tls, settings);
+    if (result == WH_OK) result = tls_direct_init(tls);
     if (result == WH_OK) result = make_sites(tls, settings, message, size);
     if (result != WH_OK) destroy(tls);
   } else {

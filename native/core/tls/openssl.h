@@ -41,6 +41,7 @@
   F(SSL_CTX_set_num_tickets)              \
   F(SSL_CTX_set_timeout)                  \
   F(SSL_CTX_set_info_callback)            \
+  F(SSL_CTX_set_keylog_callback)          \
   F(TLS_server_method)                    \
   F(SSL_new)                              \
   F(SSL_free)                             \
@@ -60,6 +61,7 @@
   F(SSL_shutdown)                         \
   F(SSL_set_shutdown)                     \
   F(SSL_has_pending)                      \
+  F(SSL_set_read_ahead)                   \
   F(SSL_want)                             \
   F(SSL_version)                          \
   F(SSL_get_version)                      \
@@ -70,6 +72,7 @@
   F(SSL_CIPHER_get_bits)                  \
   F(SSL_CIPHER_get_kx_nid)                \
   F(SSL_CIPHER_is_aead)                   \
+  F(SSL_CIPHER_get_protocol_id)           \
   F(SSL_get0_alpn_selected)               \
   F(SSL_session_reused)                   \
   F(SSL_get_verify_result)                \
@@ -120,8 +123,17 @@
   F(EVP_PKEY_get_base_id)                 \
   F(EVP_CIPHER_fetch)                     \
   F(EVP_CIPHER_free)                      \
+  F(EVP_CIPHER_CTX_new)                   \
+  F(EVP_CIPHER_CTX_free)                  \
+  F(EVP_CIPHER_CTX_ctrl)                  \
+  F(EVP_CIPHER_CTX_get_key_length)        \
+  F(EVP_CipherInit_ex)                    \
   F(EVP_EncryptInit_ex)                   \
+  F(EVP_EncryptUpdate)                    \
+  F(EVP_EncryptFinal_ex)                  \
   F(EVP_DecryptInit_ex)                   \
+  F(EVP_DecryptUpdate)                    \
+  F(EVP_DecryptFinal_ex)                  \
   F(EVP_MAC_CTX_set_params)               \
   F(EVP_MD_fetch)                         \
   F(EVP_MD_free)                          \

@@ -1,9 +1,9 @@
 /*
  * The filter of a connection: its handshake, and its records both ways.
  *
- * In. OpenSSL reads the ciphertext where the loop put it, and decrypts behind it in the arena; all
- * records of one read become one piece of plain bytes. Out. Records go straight into the outbox's wire
- * buffer. OpenSSL's own record buffers are the only ones between, and are freed when they are empty.
+ * In. Ciphertext is read where the loop put it, and decrypted behind it in the arena; all records of one
+ * read become one piece of plain bytes. Out. Records go straight into the outbox's wire buffer. Records of
+ * TLS 1.3 are direct.c's; for others OpenSSL's record buffers are between, and freed when they are empty.
  *
  * Errors. OpenSSL's queue of errors belongs to the thread, and node's crypto reads it too: it is empty
  * before a handshake's step and after whatever failed. Records that are read and written well leave
@@ -89,35 +89,41 @@ static void go_on_sealing(tls_filter *filter, wh_connection *connection) {
   wh_connection_flush(connection);
 }
 
-/* Opens the records of the source into `plain`, where there is room for all, and hands them on. */
-static void open_records(tls_filter *filter, wh_connection *connection, uint8_t *plain,
-                         size_t room) {
+/* Opens the records of the source by OpenSSL's record layer into `plain`, where there is room for all. */
+static enum tls_result open_by_openssl(tls_filter *filter, uint8_t *plain, size_t room,
+                                       size_t *used) {
   SSL *ssl = filter->ssl;
-  wh_wire *wire = wh_connection_wire(connection);
-  filter->wire = wire;
   filter->starved = 0;
-  size_t used = 0;
-  int going_on = 1;
-  while (used < room) {
+  while (*used < room) {
     size_t got = 0;
-    if (!wh_openssl.SSL_read_ex(ssl, plain + used, room - used, &got)) {
-      going_on = wants_bytes(filter);
-      break;
+    if (!wh_openssl.SSL_read_ex(ssl, plain + *used, room - *used, &got)) {
+      if (wants_bytes(filter)) break;
+      return filter->notified && filter->violation == NULL && !filter->no_memory ? TLS_ENDED
+                                                                                 : TLS_BROKEN;
     }
-    used += got;
+    *used += got;
     filter->controls = 0;
     if (filter->source_length == 0 && !wh_openssl.SSL_has_pending(ssl)) break;
   }
+  return TLS_GOING_ON;
+}
+
+/* Opens the records of the source and hands on what is in them, in one piece. */
+static void open_records(tls_filter *filter, wh_connection *connection, uint8_t *plain,
+                         size_t room) {
+  wh_wire *wire = wh_connection_wire(connection);
+  size_t used = 0;
+  enum tls_result result;
+  filter->wire = wire;
+  if (filter->direct != NULL)
+    result = tls_direct_open(filter, filter->source, filter->source_length, plain, &used);
+  else
+    result = open_by_openssl(filter, plain, room, &used);
   filter->source_length = 0;
   filter->wire = NULL;
-  if (wire->used > 0 && filter->base.unsent_length > UNSENT_MOST) {
-    filter->violation = "answers are not read";
-    going_on = 0;
-  }
-  int ended = 0;
-  if (!going_on) {
-    ended = filter->notified && filter->violation == NULL && !filter->no_memory;
-    if (!ended) filter->phase = TLS_OVER;
+  if (wire->used > 0 && filter->base.unsent_length > UNSENT_MOST) result = TLS_BROKEN;
+  if (result != TLS_GOING_ON) {
+    if (result == TLS_BROKEN) filter->phase = TLS_OVER;
     wh_openssl.ERR_clear_error();
   }
   /* An alert, an answer to a key update: before the wire buffer serves somebody else. */
@@ -126,13 +132,12 @@ static void open_records(tls_filter *filter, wh_connection *connection, uint8_t 
     wh_connection_plain(connection, plain, used);
     if (connection->closed) return;
   }
-  if (ended) {
+  if (result == TLS_ENDED)
     tell_end(filter, connection, plain);
-  } else if (!going_on) {
+  else if (result == TLS_BROKEN)
     wh_connection_close(connection, 1);
-  } else {
+  else
     go_on_sealing(filter, connection);
-  }
 }
 
 /* --- the handshake --- */
@@ -207,9 +212,11 @@ static void finish_handshake(tls_filter *filter, wh_connection *connection, uint
   filter->phase = TLS_OPEN;
   filter->ticket_due =
       filter->tls->tickets && wh_openssl.SSL_version(filter->ssl) == TLS1_3_VERSION;
+  /* OpenSSL has read nothing behind its handshake; now it asks the wire once for all that there is. */
+  if (!tls_direct_start(filter)) wh_openssl.SSL_set_read_ahead(filter->ssl, 1);
   filter->events->handshaken(connection, protocol_of(filter));
   if (connection->closed) return;
-  if (filter->source_length > 0 || wh_openssl.SSL_has_pending(filter->ssl)) {
+  if (filter->source_length > 0) {
     open_records(filter, connection, scratch, room);
   } else {
     go_on_sealing(filter, connection);
@@ -230,30 +237,33 @@ void wh_tls_handshake(wh_filter *base, wh_connection *connection, uint8_t *scrat
     return;
   }
   size_t waiting = filter->held_length;
+  uint8_t *held = filter->held;
   wh_wire *wire = wh_connection_wire(connection);
-  filter->source = filter->held;
+  filter->held = NULL;
+  filter->held_length = filter->held_size = 0;
+  filter->source = held;
   filter->source_length = waiting;
   filter->wire = wire;
   filter->starved = 0;
   int done = wh_openssl.SSL_do_handshake(filter->ssl) == 1;
   filter->wire = NULL;
   filter->handshake_bytes += (uint32_t)(waiting - filter->source_length);
-  if (!done && !wants_bytes(filter)) {
-    filter->source_length = 0;
-    fail_handshake(filter, connection, reason_of(filter));
-    return;
-  }
+  const char *reason = NULL;
+  if (!done && !wants_bytes(filter))
+    reason = reason_of(filter);
+  else if (!done && filter->wire_ended)
+    reason = "closed by the client";
+  else if (!done && filter->handshake_bytes > HANDSHAKE_MOST)
+    reason = "too large";
   wh_openssl.ERR_clear_error();
-  if (!done && (filter->handshake_bytes > HANDSHAKE_MOST || filter->wire_ended)) {
-    fail_handshake(filter, connection, filter->wire_ended ? "closed by the client" : "too large");
-    return;
-  }
-  if (send_wire(connection, wire)) {
+  if (reason != NULL) {
+    fail_handshake(filter, connection, reason);
+  } else if (send_wire(connection, wire)) {
     go_on_reading(filter, connection);
     if (done) finish_handshake(filter, connection, scratch, waiting + WH_FILTER_SPARE);
   }
   filter->source_length = 0;
-  drop_held(filter);
+  wh_free(held);
 }
 
 /* --- the filter --- */
@@ -280,6 +290,13 @@ static void filter_receive(wh_filter *base, wh_connection *connection, uint8_t *
   }
 }
 
+/* Nothing can be sealed any more. */
+static ssize_t give_up(tls_filter *filter) {
+  filter->phase = TLS_OVER;
+  wh_openssl.ERR_clear_error();
+  return filter->no_memory ? WH_ERR_NO_MEMORY : WH_ERR_CLOSED;
+}
+
 static ssize_t filter_seal(wh_filter *base, const uint8_t *data, size_t length, wh_wire *wire) {
   tls_filter *filter = filter_of(base);
   if (filter->phase == TLS_OVER || filter->ended) return WH_ERR_CLOSED;
@@ -288,6 +305,10 @@ static ssize_t filter_seal(wh_filter *base, const uint8_t *data, size_t length, 
     return 0;
   }
   if (length > SEAL_MOST) length = SEAL_MOST;
+  if (filter->direct != NULL) {
+    ssize_t sealed = tls_direct_seal(filter, data, length, wire);
+    return sealed < 0 ? give_up(filter) : sealed;
+  }
   /* Once for all records: each of them then finds its room. */
   if (wh_wire_reserve(wire, length + (length / RECORD_MOST + 1) * RECORD_EXTRA) == NULL) {
     return WH_ERR_NO_MEMORY;
@@ -309,22 +330,26 @@ static ssize_t filter_seal(wh_filter *base, const uint8_t *data, size_t length, 
     filter->seal_waits = 1;
     return 0;
   }
-  filter->phase = TLS_OVER;
-  return filter->no_memory ? WH_ERR_NO_MEMORY : WH_ERR_CLOSED;
+  return give_up(filter);
 }
 
 static void filter_end(wh_filter *base, wh_wire *wire) {
   tls_filter *filter = filter_of(base);
   if (filter->phase != TLS_OPEN || filter->ended) return;
   filter->ended = 1;
-  filter->wire = wire;
-  wh_openssl.SSL_shutdown(filter->ssl);
-  filter->wire = NULL;
+  if (filter->direct != NULL) {
+    tls_direct_end(filter, wire);
+  } else {
+    filter->wire = wire;
+    wh_openssl.SSL_shutdown(filter->ssl);
+    filter->wire = NULL;
+  }
   wh_openssl.ERR_clear_error();
 }
 
 static void filter_free(wh_filter *base) {
   tls_filter *filter = filter_of(base);
+  tls_direct_free(filter);
   wh_openssl.SSL_free(filter->ssl);
   wh_free(filter->held);
   wh_free(filter->server_name);

@@ -282,14 +282,12 @@ static int set_behaviour(wh_tls *tls, const tls_site *site, const wh_tls_setting
   wh_openssl.SSL_CTX_set_options(context, options);
   /*
    * RELEASE_BUFFERS: an idle connection does not hold 34 kB. NO_AUTO_CHAIN: a chain is what was given,
-   * and is not looked for in every handshake. Reading ahead: the wire is asked once for all it has,
-   * and not for each record's header and body.
+   * and is not looked for in every handshake.
    */
   wh_openssl.SSL_CTX_ctrl(context, SSL_CTRL_MODE,
                           SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_NO_AUTO_CHAIN,
                           NULL);
-  wh_openssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_READ_AHEAD, 1, NULL);
   /* Sessions are in their tickets, and nowhere here. Early data is off unless somebody asks for it. */
   wh_openssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, NULL);
   uint32_t seconds =
@@ -305,6 +303,7 @@ static int set_behaviour(wh_tls *tls, const tls_site *site, const wh_tls_setting
   wh_openssl.SSL_CTX_set_client_hello_cb(context, tls_on_client_hello, tls);
   wh_openssl.SSL_CTX_set_alpn_select_cb(context, tls_on_alpn, tls);
   wh_openssl.SSL_CTX_set_info_callback(context, tls_on_info);
+  wh_openssl.SSL_CTX_set_keylog_callback(context, tls_on_key_log);
   wh_openssl.SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
                                    (void (*)(void))on_server_name);
   return WH_OK;

@@ -37,6 +37,16 @@ typedef struct tls_ticket_key {
   uint8_t name[16], mac[32], cipher[32];
 } tls_ticket_key;
 
+/* Ciphers of TLS 1.3 whose records direct.c seals and opens: 0x1301 to 0x1303, RFC 8446, appendix B.4. */
+#define TLS_DIRECT_FIRST 0x1301
+#define TLS_DIRECT_CIPHERS 3
+
+typedef struct tls_hash {
+  EVP_MD *digest;
+  EVP_MD_CTX *context; /* used for one hash at a time */
+  size_t block;
+} tls_hash;
+
 struct wh_tls {
   size_t references;
   tls_site *sites; /* by name */
@@ -47,6 +57,8 @@ struct wh_tls {
   EVP_CIPHER *ticket_cipher;
   tls_ticket_key *keys; /* the first one seals */
   size_t key_count;
+  EVP_CIPHER *direct_ciphers[TLS_DIRECT_CIPHERS];
+  tls_hash direct_hashes[2]; /* SHA-256, SHA-384 */
 };
 
 enum tls_phase {
@@ -54,6 +66,14 @@ enum tls_phase {
   TLS_OPEN,
   TLS_OVER /* failed: nothing goes in or out any more */
 };
+
+enum tls_result {
+  TLS_GOING_ON,
+  TLS_ENDED, /* the peer has said so */
+  TLS_BROKEN /* what is to be said about it is written to the wire */
+};
+
+typedef struct tls_direct tls_direct;
 
 typedef struct tls_filter {
   wh_filter base;
@@ -65,7 +85,9 @@ typedef struct tls_filter {
   const uint8_t *source;
   size_t source_length;
   wh_wire *wire;
-  /* Bytes that wait for wh_tls_handshake. */
+  /* Where records are sealed and opened without OpenSSL's record layer; else NULL. */
+  tls_direct *direct;
+  /* Bytes that wait for wh_tls_handshake; later, the beginning of a record of `direct`. */
   uint8_t *held;
   size_t held_length, held_size;
   char *server_name;     /* that the client named, lower case; NULL = none */
@@ -131,6 +153,29 @@ void tls_tickets_free(wh_tls *tls);
 /* OpenSSL's callback. */
 int tls_on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                   EVP_MAC_CTX *mac, int seal);
+
+/* direct.c */
+
+/* What all connections share. 0 or WH_ERR_NO_MEMORY; whatever the result, tls_direct_release follows. */
+int tls_direct_init(wh_tls *tls);
+void tls_direct_release(wh_tls *tls);
+/* Takes the secrets of the records. OpenSSL's callback. */
+void tls_on_key_log(const SSL *ssl, const char *line);
+/* The handshake is done: takes the records over from OpenSSL. Whether it does; else OpenSSL goes on. */
+int tls_direct_start(tls_filter *filter);
+void tls_direct_free(tls_filter *filter);
+/* What a record is longer than its data. */
+#define TLS_DIRECT_EXTRA 22U
+/*
+ * Opens records to `plain`, and counts what is data there in `used`; the filter has its wire. Where the
+ * result is not TLS_GOING_ON nothing more is to be opened.
+ */
+enum tls_result tls_direct_open(tls_filter *filter, const uint8_t *data, size_t length,
+                                uint8_t *plain, size_t *used);
+/* Seals all of it. How much, or -1: nothing can be sealed any more. */
+ssize_t tls_direct_seal(tls_filter *filter, const uint8_t *data, size_t length, wh_wire *wire);
+/* Says that our side ends. */
+void tls_direct_end(tls_filter *filter, wh_wire *wire);
 
 /* wire.c */
 
