@@ -17,7 +17,7 @@ import { KnownHeads } from './head-cache.js';
 import type { RefusedRequest } from './refused-request.js';
 import { readRefusedRequest } from './refused-request.js';
 import { InternedStrings, Slab } from './slab.js';
-import { Slot, type SlotHost } from './slot.js';
+import { KnownPaths, Slot, type SlotHost } from './slot.js';
 
 /** Bytes of a trailer section. */
 const TRAILERS = Event.BODY | (EventFlag.TRAILERS << 8);
@@ -59,6 +59,7 @@ export class NativeServer implements SlotHost {
   readonly commands: CommandWriter;
   readonly arena: Uint8Array;
   readonly heads = new KnownHeads();
+  readonly paths = new KnownPaths();
   readonly maxRequestBodySize: number | null;
   readonly limits: LaneLimits;
   private readonly lane: Lane;

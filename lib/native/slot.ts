@@ -7,8 +7,14 @@ import type { LaneLimits, LaneTlsFacts } from './addon.js';
 import type { CommandWriter } from './command-writer.js';
 import { methodNames } from './generated/methods.js';
 import type { KnownHeads } from './head-cache.js';
-import { Field, RequestFlag, Slot as Layout } from './generated/shared-layout.js';
+import { Field, PathCache, RequestFlag, Slot as Layout } from './generated/shared-layout.js';
 import type { Slab } from './slab.js';
+
+/** Paths that the core has seen before, by place: their numbers, and what was made of them. */
+export class KnownPaths {
+  readonly ids = new Uint32Array(PathCache.PLACES);
+  readonly strings: string[] = new Array<string>(PathCache.PLACES).fill('');
+}
 
 /** What the slots of one server share. */
 export interface SlotHost {
@@ -16,6 +22,7 @@ export interface SlotHost {
   /** Received bytes; overwritten once a batch is over. */
   readonly arena: Uint8Array;
   readonly heads: KnownHeads;
+  readonly paths: KnownPaths;
   /** The server's limit for bodies (bytes); null = none. */
   readonly maxRequestBodySize: number | null;
   /** The server ends its connections as soon as they are idle. */
@@ -97,6 +104,14 @@ export class Slot {
 
   /** The decoded path. */
   path(): string {
+    const id = this.word(Layout.PATH_ID);
+    if (id !== 0) {
+      const { ids, strings } = this.host.paths;
+      const place = id & (PathCache.PLACES - 1);
+      if (ids[place] === id) return strings[place];
+      ids[place] = id;
+      return (strings[place] = this.ascii(Layout.PATH_OFFSET));
+    }
     if (this.byte(Layout.TARGET_FLAGS) === 0) return this.ascii(Layout.PATH_OFFSET);
     return this.slab.utf8(this.base + this.word(Layout.PATH_OFFSET), this.word(Layout.PATH_LENGTH));
   }

@@ -58,8 +58,10 @@ export const Slot = {
   UPGRADE_RESULT: 91,
   /** uint32, the number of a header section seen before; 0 = it was not */
   HEAD_ID: 92,
+  /** uint32, the number of a path seen before; 0 = it was not, or it was decoded */
+  PATH_ID: 96,
   /** the bytes of the head start here */
-  DATA: 96,
+  DATA: 104,
 } as const;
 
 /** an entry of the table of field lines */
@@ -122,6 +124,12 @@ export const Slab = {
 export const HeadCache = {
   /** how many are kept */
   PLACES: 16,
+} as const;
+
+/** paths seen before: number n is the one at place n % PLACES */
+export const PathCache = {
+  /** how many are kept */
+  PLACES: 64,
 } as const;
 
 /** events: four uint32 each: kind | flags << 8, slot, a, b */

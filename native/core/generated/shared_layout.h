@@ -32,7 +32,8 @@
 #define WH_SLOT_TARGET_SCHEME 90 /* uint8, 1 http, 2 https: of a target in absolute form */
 #define WH_SLOT_UPGRADE_RESULT 91 /* uint8, UpgradeResult: what became of an UPGRADE command */
 #define WH_SLOT_HEAD_ID 92 /* uint32, the number of a header section seen before; 0 = it was not */
-#define WH_SLOT_DATA 96 /* the bytes of the head start here */
+#define WH_SLOT_PATH_ID 96 /* uint32, the number of a path seen before; 0 = it was not, or it was decoded */
+#define WH_SLOT_DATA 104 /* the bytes of the head start here */
 
 /* an entry of the table of field lines */
 #define WH_FIELD_NAME_OFFSET 0 /* uint32 */
@@ -64,6 +65,9 @@
 
 /* header sections seen before: number n is the one at place (n - 1) % PLACES */
 #define WH_HEAD_CACHE_PLACES 16 /* how many are kept */
+
+/* paths seen before: number n is the one at place n % PLACES */
+#define WH_PATH_CACHE_PLACES 64 /* how many are kept */
 
 /* events: four uint32 each: kind | flags << 8, slot, a, b */
 #define WH_EVENT_REQUEST 1 /* a request's head is in its slot */

@@ -378,6 +378,10 @@ static void finish_head(wh_http1 *session, const wh_cached_head *cached) {
     wh_slot_set32(exchange, WH_SLOT_PATH_OFFSET, (uint32_t)place);
     wh_slot_set32(exchange, WH_SLOT_PATH_LENGTH, (uint32_t)decoded);
     session->raw_used += size;
+  } else if (path_length > 0) {
+    const uint8_t *path = exchange->slot + wh_slot_get32(exchange, WH_SLOT_PATH_OFFSET);
+    wh_slot_set32(exchange, WH_SLOT_PATH_ID,
+                  wh_path_cache_find(&session->service->paths, path, path_length));
   }
   wh_head_facts facts;
   uint32_t id;

@@ -461,7 +461,12 @@ static wh_refusal take_target(wh_http2_stream *stream) {
   }
   exchange->slot[WH_SLOT_TARGET_FORM] = parts.form;
   exchange->slot[WH_SLOT_TARGET_FLAGS] = parts.flags;
-  if (!(parts.flags & WH_TARGET_NEEDS_DECODING)) return 0;
+  if (!(parts.flags & WH_TARGET_NEEDS_DECODING)) {
+    const uint8_t *path = exchange->slot + at + parts.path_offset - start;
+    wh_slot_set32(exchange, WH_SLOT_PATH_ID,
+                  wh_path_cache_find(&session->service->paths, path, parts.path_length));
+    return 0;
+  }
   uint8_t *decoded = make_room(stream, parts.path_length, stream->fields);
   if (decoded == NULL) return WH_REFUSED_NO_MEMORY;
   exchange = stream->exchange;

@@ -11,6 +11,7 @@
 
 #include "http/exchange.h"
 #include "http/histogram.h"
+#include "http/path_cache.h"
 #include "http/refusal.h"
 #include "http/status.h"
 
@@ -133,6 +134,7 @@ typedef struct wh_http_service {
   wh_http1 *free_http1;    /* sessions that wait for a connection with something to do */
   size_t free_http1_count;
   wh_http2_shared *http2; /* what HTTP/2 sessions share */
+  wh_path_cache paths;
   uint32_t head_numbers;  /* given to header sections by the caches of both; see head_cache.h */
   const wh_refusal_answer *refusal_answers; /* WH_REFUSAL_COUNT, by reason */
   uint64_t now_us;   /* the server's clock, as of this turn's last look at it */
