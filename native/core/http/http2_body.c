@@ -36,10 +36,21 @@ void wh_http2_drop_body(wh_http2_stream *stream) {
   if (dropped > 0) wh_http2_consume_connection(stream->session, dropped);
 }
 
+/* Room of a piece that is kept behind others: many small frames share it. */
+#define KEPT_ROOM 4096U
+
 static int keep(wh_http2_stream *stream, const uint8_t *data, size_t length) {
-  wh_http2_piece *piece = wh_alloc(sizeof *piece + length);
+  wh_http2_piece *last = stream->in_last;
+  if (last != NULL && last->room - last->length >= length) {
+    memcpy(last->bytes + last->length, data, length);
+    last->length += length;
+    return WH_OK;
+  }
+  size_t room = last != NULL && length < KEPT_ROOM ? KEPT_ROOM : length;
+  wh_http2_piece *piece = wh_alloc(sizeof *piece + room);
   if (piece == NULL) return WH_ERR_NO_MEMORY;
   memset(piece, 0, sizeof *piece);
+  piece->room = room;
   piece->length = length;
   memcpy(piece->bytes, data, length);
   if (stream->in_last != NULL)

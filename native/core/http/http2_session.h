@@ -234,7 +234,10 @@ typedef enum wh_http2_piece_kind {
 struct wh_http2_piece {
   wh_http2_piece *next;
   uint64_t offset, length;
-  uint64_t file_offset;
+  union {
+    uint64_t file_offset;
+    uint64_t room; /* of a piece of a body in: bytes that it can hold */
+  };
   uint32_t pinned_id;
   int file;
   uint8_t kind;
