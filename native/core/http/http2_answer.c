@@ -236,7 +236,7 @@ static void http2_respond(wh_exchange *exchange, const wh_answer *answer) {
   wh_http2 *session = stream->session;
   int no_body = status_has_no_body(answer->status);
   int with_data = !no_body && !exchange->head_only && answer->body_length > 0;
-  uint64_t content_length = no_body && answer->status != 205 ? UINT64_MAX : answer->body_length;
+  uint64_t content_length = answer->status == 205 ? 0 : no_body ? UINT64_MAX : answer->body_length;
   exchange->started = exchange->end_ordered = 1;
   stream->out_ended = 1;
   if (!with_data) {
