@@ -11,7 +11,8 @@
 
 static int has_reader(const wh_http2_stream *stream) {
   const wh_exchange *exchange = stream->exchange;
-  return exchange != NULL && exchange->dispatched && !exchange->aborted && !stream->reset;
+  return exchange != NULL && exchange->dispatched && !exchange->released && !exchange->aborted &&
+         !stream->reset;
 }
 
 /* Whether what came, or is to come, is more than the body may have. */

@@ -405,14 +405,14 @@ static void check_stream(const wh_http2_stream *s) {
   if (!s->remote_ended && !s->closed) {
     int64_t coming = session->reader.data == s ? under_way() : 0;
     MUST(s->receive_left + s->consumed + (int64_t)kept_of(s) + coming == limits->stream_window ||
-         e == NULL || !e->dispatched || e->aborted);
+         e == NULL || !e->dispatched || e->released || e->aborted);
   }
   if (s->listed) MUST(!s->closed && s->headed && !s->out_done);
   if (s->listed && s->out_queued > 0) MUST(s->send_window > 0);
   if (s->headed && !s->closed && !s->out_done && s->out_queued > 0) {
     MUST(s->listed || s->send_window <= 0);
   }
-  if (e == NULL || !e->dispatched || e->aborted) return;
+  if (e == NULL || !e->dispatched || e->released || e->aborted) return;
   /* What is wanted has been handed on, and who waits for room has heard of it. */
   MUST(!e->body_wanted || e->body_done || s->in_first == NULL);
   MUST(!s->remote_ended || s->in_first != NULL || e->body_done);
