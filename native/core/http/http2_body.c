@@ -9,6 +9,9 @@
 #include "base/memory.h"
 #include "http/http2_session.h"
 
+/* Bytes of a trailer section that are handed on at once. */
+#define TRAILERS_PIECE 16384U
+
 static int has_reader(const wh_http2_stream *stream) {
   const wh_exchange *exchange = stream->exchange;
   return exchange != NULL && exchange->dispatched && !exchange->released && !exchange->aborted &&
@@ -100,12 +103,18 @@ static int tell_end(wh_http2_stream *stream) {
   wh_http_service *service = session->service;
   wh_exchange *exchange = stream->exchange;
   if (stream->end_told || !stream->remote_ended || stream->in_first != NULL) return 1;
-  if (stream->trailers_length > 0) {
+  /* In pieces that the arena has room for, some time. */
+  while (stream->trailers_told < stream->trailers_length) {
+    size_t piece = stream->trailers_length - stream->trailers_told;
     uint8_t *lines;
+    if (piece > TRAILERS_PIECE) piece = TRAILERS_PIECE;
     /* Not while frames are read: they stand where the loan would be. */
-    if (session->in_reader || !lend(session, stream->trailers, stream->trailers_length, &lines))
+    if (session->in_reader ||
+        !lend(session, stream->trailers + stream->trailers_told, piece, &lines)) {
       return 0;
-    service->receiver->trailers(service->user, exchange, lines, stream->trailers_length);
+    }
+    stream->trailers_told += piece;
+    service->receiver->trailers(service->user, exchange, lines, piece);
   }
   stream->end_told = 1;
   exchange->body_done = 1;

@@ -195,7 +195,7 @@ struct wh_http2_stream {
   wh_http2_piece *in_first, *in_last; /* received and not wanted yet */
   uint64_t received, content_length, body_limit;
   uint8_t *trailers; /* of the request, as lines */
-  size_t trailers_length, trailers_room;
+  size_t trailers_length, trailers_room, trailers_told;
   /* The body out. */
   wh_http2_piece *out_first, *out_last;
   uint64_t out_queued;
