@@ -206,6 +206,7 @@ struct wh_http2_stream {
   uint8_t pseudo_seen;   /* bits by WH_PSEUDO_... */
   uint8_t refusal;       /* wh_refusal, once the head is complete */
   uint8_t malformed : 1; /* ... or reset */
+  uint8_t in_lines : 1;  /* its pseudo-header fields are complete */
   uint8_t in_trailers : 1;
   uint8_t too_many : 1;
   uint8_t has_content_length : 1;
