@@ -224,6 +224,7 @@ static void take_settings(h2 *h, unsigned flags, const uint8_t *payload, size_t 
     return;
   }
   h->settings++;
+  h2_frame(h, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, NULL, 0);
   for (size_t at = 0; at + 6 <= length; at += 6) {
     if (payload[at + 1] == NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) {
       h->max_streams = get32(payload + at + 2);

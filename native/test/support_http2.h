@@ -1,6 +1,6 @@
 /*
  * A client of HTTP/2 that makes its frames one by one, over a client of support_client.h. It does nothing
- * by itself but send what it is told to, and notes what comes, by stream; HPACK is nghttp2's.
+ * by itself but acknowledge SETTINGS, and notes what comes, by stream; HPACK is nghttp2's.
  *
  * In every test it checks that what comes are whole frames on streams that it has opened, that header
  * blocks are not interrupted, that nothing comes on a stream that has ended, and no DATA beyond the windows

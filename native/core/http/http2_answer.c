@@ -374,7 +374,7 @@ static void http2_upgrade(wh_exchange *exchange, const wh_answer *answer) {
   stream->has_content_length = 0;
   exchange->started = 1;
   wh_http_service_answered(service, exchange);
-  wh_http2_await(stream, 0);
+  wh_http2_await(stream, -1);
   if (send_head(stream, answer, UINT64_MAX, 0, NULL, 0) != 0) return;
   wh_http2_want_look(stream->session); /* what has come already */
 }
@@ -473,7 +473,7 @@ void wh_http2_cut(wh_http2_stream *stream) {
   wh_http2 *session = stream->session;
   wh_http_service *service = session->service;
   wh_exchange *exchange = stream->exchange;
-  wh_http2_await(stream, 0);
+  wh_http2_await(stream, -1);
   wh_http2_drop_out(stream);
   wh_http2_drop_body(stream);
   if (exchange == NULL) return;
@@ -541,7 +541,7 @@ void wh_http2_refuse(wh_http2_stream *stream, wh_refusal reason) {
   service->refusals[reason]++;
   service->receiver->refused(service->user, &refuser, reason);
   int head_only = exchange != NULL && exchange->head_only;
-  wh_http2_await(stream, 0);
+  wh_http2_await(stream, -1);
   if (exchange != NULL && exchange->dispatched) {
     exchange->body_done = 1;
     if (!exchange->aborted) {

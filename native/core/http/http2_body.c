@@ -118,7 +118,7 @@ static int tell_end(wh_http2_stream *stream) {
   }
   stream->end_told = 1;
   exchange->body_done = 1;
-  wh_http2_await(stream, 0);
+  wh_http2_await(stream, -1);
   service->receiver->body_end(service->user, exchange);
   return 1;
 }

@@ -270,7 +270,7 @@ void wh_http2_close_stream(wh_http2_stream *stream);
 int wh_http2_close_if_done(wh_http2_stream *stream);
 /* RST_STREAM with that code, and the stream is closed: it must not be used after. */
 void wh_http2_reset(wh_http2_stream *stream, uint32_t code);
-/* The body of a stream is awaited (1), or is no longer (0). */
+/* The body of a stream is awaited (1), is not for now (0), or is over (-1). */
 void wh_http2_await(wh_http2_stream *stream, int on);
 /* Gives window back for bytes that the application took; of the connection's alone. */
 void wh_http2_consume(wh_http2_stream *stream, size_t length);

@@ -446,6 +446,7 @@ static void begin(unsigned options, size_t fails_at) {
   if (options & OPTION_NO_PREFACE) return;
   deliver((const uint8_t *)preface, sizeof preface - 1, 1);
   put_frame(NGHTTP2_SETTINGS, 0, 0, NULL, 0);
+  put_frame(NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, NULL, 0);
 }
 
 static void answer_all(void) {

@@ -22,7 +22,7 @@
 
 #define FRAME_HEADER 9U
 /* Stream ids of a run are below this. */
-#define MOST_ID 2048
+#define MOST_ID 600
 #define MOST_SETTINGS 300
 #define DEFAULT_WINDOW 65535
 

@@ -139,6 +139,7 @@ static void fake_look(void *connection) {
 static void fake_awaits(void *connection, int on) {
   (void)connection;
   MUST(on != 0 || awaiting);
+  MUST(on >= 0 || !awaiting);
   awaiting = on > 0;
 }
 static void fake_stalled(void *connection, int on) {
