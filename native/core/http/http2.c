@@ -197,11 +197,14 @@ void wh_http2_receive(wh_http2 *session, uint8_t *data, size_t length) {
 /* --- ends --- */
 
 void wh_http2_body_timeout(wh_http2 *session) {
+  session->in_reader = 1; /* nothing is sent meanwhile: it may close any stream, the next one too */
   for (wh_http2_stream *stream = session->first, *next; stream != NULL; stream = next) {
     next = stream->next;
     if (stream->awaited) wh_http2_refuse(stream, WH_REFUSED_BODY_TIMEOUT);
   }
+  session->in_reader = 0;
   wh_http2_send(session);
+  finish_if_done(session);
 }
 
 void wh_http2_end_slow(wh_http2 *session) { wh_http2_fail(session, NGHTTP2_ENHANCE_YOUR_CALM); }

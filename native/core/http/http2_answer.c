@@ -236,7 +236,7 @@ static void http2_respond(wh_exchange *exchange, const wh_answer *answer) {
   wh_http2 *session = stream->session;
   int no_body = status_has_no_body(answer->status);
   int with_data = !no_body && !exchange->head_only && answer->body_length > 0;
-  uint64_t content_length = no_body && answer->status != 205 ? UINT64_MAX : answer->body_length;
+  uint64_t content_length = answer->status == 205 ? 0 : no_body ? UINT64_MAX : answer->body_length;
   exchange->started = exchange->end_ordered = 1;
   stream->out_ended = 1;
   if (!with_data) {
@@ -273,7 +273,7 @@ static void http2_write(wh_exchange *exchange, const wh_answer *answer) {
   wh_http2_stream *stream = exchange->owner;
   uint64_t length = answer->body_length;
   int too_much = exchange->has_length && length > exchange->response_left;
-  if (length == 0 || exchange->head_only || exchange->no_body || too_much) {
+  if (length == 0 || stream->out_ended || exchange->head_only || exchange->no_body || too_much) {
     drop_pinned(stream->session, answer);
     /* The application's side refuses what is too much; this is the second lock. */
     if (too_much && !exchange->head_only) wh_http2_reset(stream, NGHTTP2_INTERNAL_ERROR);
@@ -287,7 +287,7 @@ static void http2_file(wh_exchange *exchange, const wh_answer *answer) {
   wh_http2_stream *stream = exchange->owner;
   wh_http_service *service = stream->session->service;
   uint64_t length = answer->content_length;
-  int unwanted = length == 0 || exchange->head_only || exchange->no_body;
+  int unwanted = length == 0 || stream->out_ended || exchange->head_only || exchange->no_body;
   int too_much = !unwanted && exchange->has_length && length > exchange->response_left;
   if (unwanted || too_much) {
     service->receiver->drop_file(service->user, answer->file);
@@ -309,8 +309,19 @@ static void http2_file(wh_exchange *exchange, const wh_answer *answer) {
   carry_out(stream);
 }
 
+/* Our side of a tunnel ends: the application may go on reading. */
+static void end_tunnel(wh_http2_stream *stream) {
+  if (stream->out_ended) return;
+  stream->out_ended = 1;
+  carry_out(stream);
+}
+
 static void http2_trailers(wh_exchange *exchange, const wh_answer *answer) {
   wh_http2_stream *stream = exchange->owner;
+  if (stream->tunnel) {
+    end_tunnel(stream); /* there is no place for trailers (section 8.5) */
+    return;
+  }
   exchange->end_ordered = 1;
   if (exchange->has_length && exchange->response_left > 0 && !exchange->head_only) {
     wh_http2_reset(stream, NGHTTP2_INTERNAL_ERROR); /* too few bytes: the client must see that */
@@ -363,7 +374,7 @@ static void http2_upgrade(wh_exchange *exchange, const wh_answer *answer) {
   stream->has_content_length = 0;
   exchange->started = 1;
   wh_http_service_answered(service, exchange);
-  wh_http2_await(stream, 0);
+  wh_http2_await(stream, -1);
   if (send_head(stream, answer, UINT64_MAX, 0, NULL, 0) != 0) return;
   wh_http2_want_look(stream->session); /* what has come already */
 }
@@ -390,7 +401,9 @@ static void http2_abort(wh_exchange *exchange, unsigned code) {
 /* An application that is done without an answer leaves the client nothing to wait for. */
 static void http2_released(wh_exchange *exchange) {
   wh_http2_stream *stream = exchange->owner;
-  if (exchange->end_ordered && !stream->tunnel) return;
+  if (exchange->end_ordered) return;
+  if (stream->tunnel && stream->out_ended && !stream->out_done)
+    return; /* sent first: see answered */
   /* Of a tunnel that both have ended nothing is lost; else its client learns that nobody listens. */
   if (stream->closed)
     wh_http2_close_stream(stream);
@@ -438,8 +451,10 @@ void wh_http2_answered(wh_http2_stream *stream) {
   wh_exchange *exchange = stream->exchange;
   stream->out_done = 1;
   wh_http2_unready(stream);
-  if (stream->tunnel) { /* the client's side goes on */
-    wh_http2_close_if_done(stream);
+  if (stream->tunnel) { /* the client's side goes on, where somebody listens */
+    if (!wh_http2_close_if_done(stream) && exchange->released) {
+      wh_http2_reset(stream, NGHTTP2_CANCEL);
+    }
     return;
   }
   if (exchange != NULL) {
@@ -458,7 +473,7 @@ void wh_http2_cut(wh_http2_stream *stream) {
   wh_http2 *session = stream->session;
   wh_http_service *service = session->service;
   wh_exchange *exchange = stream->exchange;
-  wh_http2_await(stream, 0);
+  wh_http2_await(stream, -1);
   wh_http2_drop_out(stream);
   wh_http2_drop_body(stream);
   if (exchange == NULL) return;
@@ -526,7 +541,7 @@ void wh_http2_refuse(wh_http2_stream *stream, wh_refusal reason) {
   service->refusals[reason]++;
   service->receiver->refused(service->user, &refuser, reason);
   int head_only = exchange != NULL && exchange->head_only;
-  wh_http2_await(stream, 0);
+  wh_http2_await(stream, -1);
   if (exchange != NULL && exchange->dispatched) {
     exchange->body_done = 1;
     if (!exchange->aborted) {

@@ -9,9 +9,13 @@
 #include "base/memory.h"
 #include "http/http2_session.h"
 
+/* Bytes of a trailer section that are handed on at once. */
+#define TRAILERS_PIECE 16384U
+
 static int has_reader(const wh_http2_stream *stream) {
   const wh_exchange *exchange = stream->exchange;
-  return exchange != NULL && exchange->dispatched && !exchange->aborted && !stream->reset;
+  return exchange != NULL && exchange->dispatched && !exchange->released && !exchange->aborted &&
+         !stream->reset;
 }
 
 /* Whether what came, or is to come, is more than the body may have. */
@@ -36,10 +40,21 @@ void wh_http2_drop_body(wh_http2_stream *stream) {
   if (dropped > 0) wh_http2_consume_connection(stream->session, dropped);
 }
 
+/* Room of a piece that is kept behind others: many small frames share it. */
+#define KEPT_ROOM 4096U
+
 static int keep(wh_http2_stream *stream, const uint8_t *data, size_t length) {
-  wh_http2_piece *piece = wh_alloc(sizeof *piece + length);
+  wh_http2_piece *last = stream->in_last;
+  if (last != NULL && last->room - last->length >= length) {
+    memcpy(last->bytes + last->length, data, length);
+    last->length += length;
+    return WH_OK;
+  }
+  size_t room = last != NULL && length < KEPT_ROOM ? KEPT_ROOM : length;
+  wh_http2_piece *piece = wh_alloc(sizeof *piece + room);
   if (piece == NULL) return WH_ERR_NO_MEMORY;
   memset(piece, 0, sizeof *piece);
+  piece->room = room;
   piece->length = length;
   memcpy(piece->bytes, data, length);
   if (stream->in_last != NULL)
@@ -88,16 +103,22 @@ static int tell_end(wh_http2_stream *stream) {
   wh_http_service *service = session->service;
   wh_exchange *exchange = stream->exchange;
   if (stream->end_told || !stream->remote_ended || stream->in_first != NULL) return 1;
-  if (stream->trailers_length > 0) {
+  /* In pieces that the arena has room for, some time. */
+  while (stream->trailers_told < stream->trailers_length) {
+    size_t piece = stream->trailers_length - stream->trailers_told;
     uint8_t *lines;
+    if (piece > TRAILERS_PIECE) piece = TRAILERS_PIECE;
     /* Not while frames are read: they stand where the loan would be. */
-    if (session->in_reader || !lend(session, stream->trailers, stream->trailers_length, &lines))
+    if (session->in_reader ||
+        !lend(session, stream->trailers + stream->trailers_told, piece, &lines)) {
       return 0;
-    service->receiver->trailers(service->user, exchange, lines, stream->trailers_length);
+    }
+    stream->trailers_told += piece;
+    service->receiver->trailers(service->user, exchange, lines, piece);
   }
   stream->end_told = 1;
   exchange->body_done = 1;
-  wh_http2_await(stream, 0);
+  wh_http2_await(stream, -1);
   service->receiver->body_end(service->user, exchange);
   return 1;
 }

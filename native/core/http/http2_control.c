@@ -47,7 +47,10 @@ static uint32_t set_window(wh_http2 *session, uint32_t value) {
   for (wh_http2_stream *stream = session->first; stream != NULL; stream = stream->next) {
     stream->send_window += difference;
     if (stream->send_window > WH_HTTP2_WINDOW_MOST) return NGHTTP2_FLOW_CONTROL_ERROR;
-    if (difference > 0) wh_http2_make_ready(stream);
+    if (difference > 0)
+      wh_http2_make_ready(stream);
+    else if (stream->send_window <= 0 && stream->out_queued > 0)
+      wh_http2_unready(stream); /* a ready stream can send: its window may be below 0 now */
   }
   return NGHTTP2_NO_ERROR;
 }

@@ -87,15 +87,11 @@ static uint32_t begin_data(wh_http2 *session) {
   if (reader->length > session->receive_left) return NGHTTP2_FLOW_CONTROL_ERROR;
   session->receive_left -= reader->length;
   if (stream == NULL) {
-    uint32_t code = wh_http2_judge_closed(session, reader->id);
-    if (code != NGHTTP2_NO_ERROR) return code;
-    wh_http2_consume_connection(session, reader->length);
-    return NGHTTP2_NO_ERROR;
+    return wh_http2_judge_closed(session, reader->id);
   }
   if (reader->length > stream->receive_left) return NGHTTP2_FLOW_CONTROL_ERROR;
   stream->receive_left -= reader->length;
   if (stream->remote_ended) {
-    wh_http2_consume_connection(session, reader->length);
     wh_http2_fault(stream, NGHTTP2_STREAM_CLOSED);
     return NGHTTP2_NO_ERROR;
   }
@@ -120,7 +116,10 @@ static size_t take_data(wh_http2 *session, const uint8_t *data, size_t length, u
       *code = NGHTTP2_ENHANCE_YOUR_CALM; /* it carries nothing else */
       return 0;
     }
-    if (reader->data != NULL) wh_http2_consume(reader->data, reader->padding + 1U);
+    if (reader->data != NULL)
+      wh_http2_consume(reader->data, reader->padding + 1U);
+    else
+      wh_http2_consume_connection(session, reader->padding + 1U);
     reader->left--;
     taken = 1;
     data++;
@@ -128,7 +127,11 @@ static size_t take_data(wh_http2 *session, const uint8_t *data, size_t length, u
   }
   size_t bytes = reader->left > reader->padding ? reader->left - reader->padding : 0;
   if (bytes > length) bytes = length;
-  if (bytes > 0 && reader->data != NULL) wh_http2_on_data(reader->data, data, bytes);
+  if (bytes > 0 && reader->data != NULL)
+    wh_http2_on_data(reader->data, data, bytes);
+  else if (bytes > 0)
+    wh_http2_consume_connection(session,
+                                bytes); /* the stream has gone, perhaps within this frame */
   reader->left -= (uint32_t)length;
   return taken + length;
 }

@@ -83,6 +83,7 @@ static const uint8_t *pseudo(const wh_http2_stream *stream, size_t which) {
 
 /* The pseudo-header fields are complete: what follows are lines, the first one Host. */
 static int start_lines(wh_http2_stream *stream) {
+  stream->in_lines = 1;
   stream->fields_start = stream->raw_used;
   if (!(stream->pseudo_seen & 1U << WH_PSEUDO_AUTHORITY)) return 0;
   size_t length = stream->pseudo[WH_PSEUDO_AUTHORITY].length;
@@ -114,7 +115,7 @@ static int pseudo_of(const uint8_t *name, size_t length) {
 static void take_pseudo(wh_http2_stream *stream, const uint8_t *name, size_t name_length,
                         const uint8_t *value, size_t length) {
   int which = pseudo_of(name, name_length);
-  if (which < 0 || stream->fields_start > 0 || stream->pseudo_seen & 1U << which) {
+  if (which < 0 || stream->in_lines || stream->pseudo_seen & 1U << which) {
     stream->malformed = 1; /* unknown, behind a field, or twice */
     return;
   }
@@ -138,7 +139,7 @@ static int repeats_authority(wh_http2_stream *stream, const uint8_t *value, size
 
 static void take_line(wh_http2_stream *stream, const uint8_t *name, size_t name_length,
                       const uint8_t *value, size_t length) {
-  if (stream->fields_start == 0) {
+  if (!stream->in_lines) {
     if (stream->pseudo_seen == 0) {
       stream->malformed = 1;
       return;
@@ -355,7 +356,7 @@ static wh_refusal check_lines(wh_http2_stream *stream, wh_head_facts *facts, uns
 
 static wh_refusal check_section(wh_http2_stream *stream, wh_head_facts *facts) {
   wh_http2 *session = stream->session;
-  if (stream->fields_start == 0 && start_lines(stream) != 0) return WH_REFUSED_NO_MEMORY;
+  if (!stream->in_lines && start_lines(stream) != 0) return WH_REFUSED_NO_MEMORY;
   size_t length = stream->raw_used - stream->fields_start;
   const wh_cached_head *cached = find_cached(stream);
   uint32_t id = 0;

@@ -230,7 +230,10 @@ const uint8_t *wh_http2_encode(wh_http2 *session, unsigned status, const wh_answ
     if (out == NULL) return NULL;
     nghttp2_ssize used =
         nghttp2_hd_deflate_hd2(session->deflater, out, bound, shared->fields, (size_t)count);
-    if (used < 0) return NULL;
+    if (used < 0) {
+      wh_http2_fail(session, NGHTTP2_INTERNAL_ERROR); /* the table is not the client's any more */
+      return NULL;
+    }
     *length = (size_t)used;
     if (!is_pure(out, *length))
       session->deflater_version++;

@@ -195,7 +195,7 @@ struct wh_http2_stream {
   wh_http2_piece *in_first, *in_last; /* received and not wanted yet */
   uint64_t received, content_length, body_limit;
   uint8_t *trailers; /* of the request, as lines */
-  size_t trailers_length, trailers_room;
+  size_t trailers_length, trailers_room, trailers_told;
   /* The body out. */
   wh_http2_piece *out_first, *out_last;
   uint64_t out_queued;
@@ -206,6 +206,7 @@ struct wh_http2_stream {
   uint8_t pseudo_seen;   /* bits by WH_PSEUDO_... */
   uint8_t refusal;       /* wh_refusal, once the head is complete */
   uint8_t malformed : 1; /* ... or reset */
+  uint8_t in_lines : 1;  /* its pseudo-header fields are complete */
   uint8_t in_trailers : 1;
   uint8_t too_many : 1;
   uint8_t has_content_length : 1;
@@ -234,7 +235,10 @@ typedef enum wh_http2_piece_kind {
 struct wh_http2_piece {
   wh_http2_piece *next;
   uint64_t offset, length;
-  uint64_t file_offset;
+  union {
+    uint64_t file_offset;
+    uint64_t room; /* of a piece of a body in: bytes that it can hold */
+  };
   uint32_t pinned_id;
   int file;
   uint8_t kind;
@@ -266,7 +270,7 @@ void wh_http2_close_stream(wh_http2_stream *stream);
 int wh_http2_close_if_done(wh_http2_stream *stream);
 /* RST_STREAM with that code, and the stream is closed: it must not be used after. */
 void wh_http2_reset(wh_http2_stream *stream, uint32_t code);
-/* The body of a stream is awaited (1), or is no longer (0). */
+/* The body of a stream is awaited (1), is not for now (0), or is over (-1). */
 void wh_http2_await(wh_http2_stream *stream, int on);
 /* Gives window back for bytes that the application took; of the connection's alone. */
 void wh_http2_consume(wh_http2_stream *stream, size_t length);

@@ -122,13 +122,15 @@ void wh_http2_reset(wh_http2_stream *stream, uint32_t code) {
 
 void wh_http2_await(wh_http2_stream *stream, int on) {
   wh_http2 *session = stream->session;
-  if (stream->awaited == (on != 0)) return;
-  stream->awaited = on != 0;
-  uint32_t before = session->reading;
-  session->reading = on ? before + 1 : before - 1;
-  if ((before == 0) != (session->reading == 0)) {
-    session->service->transport->awaits(session->connection, on);
+  const wh_transport *transport = session->service->transport;
+  if (stream->awaited != (on > 0)) {
+    stream->awaited = on > 0;
+    uint32_t before = session->reading;
+    session->reading = on > 0 ? before + 1 : before - 1;
+    if ((before == 0) != (session->reading == 0)) transport->awaits(session->connection, on > 0);
   }
+  /* Of bodies that are over nothing is held against the next one. */
+  if (on < 0 && stream->opened && session->reading == 0) transport->awaits(session->connection, -1);
 }
 
 /* --- windows --- */

@@ -39,7 +39,10 @@ typedef struct wh_transport {
   uint8_t *(*lend)(void *connection, size_t length);
   /* The session wants to be looked at when the commands of the batch are done. */
   void (*look)(void *connection);
-  /* Bodies are awaited on this connection (1), or none is (0): their data rate is measured. */
+  /*
+   * Bodies are awaited on this connection (1), or none is for now (0), or those that were are over (-1):
+   * their data rate is measured.
+   */
   void (*awaits)(void *connection, int on);
   /* Answers wait for the client to open its windows (1), or do no longer (0). */
   void (*stalled)(void *connection, int on);

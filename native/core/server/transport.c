@@ -59,7 +59,13 @@ static uint8_t *transport_lend(void *connection, size_t length) {
   return wh_loop_lend(wh_server_of(connection)->loop, length);
 }
 static void transport_look(void *connection) { wh_server_list(connection); }
-static void transport_awaits(void *connection, int on) { wh_pace_request(connection, on); }
+static void transport_awaits(void *connection, int on) {
+  wh_connection *c = connection;
+  if (on >= 0)
+    wh_pace_request(c, on);
+  else if (c->pace != NULL)
+    wh_pace_body_ended(c);
+}
 static void transport_stalled(void *connection, int on) {
   const wh_connection *c = connection;
   if (!c->blocked) wh_pace_response(connection, on);
