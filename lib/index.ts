@@ -72,6 +72,7 @@ export type {
 // What an operator sees.
 export { ChannelNames } from './server/diagnostics.js';
 export type {
+  Http2FloodMessage,
   RequestMessage,
   RequestRefusedMessage,
   ServerStartMessage,
@@ -79,7 +80,12 @@ export type {
 } from './server/diagnostics.js';
 export { LogEvents } from './server/log-events.js';
 export type { LogEvent, Logger } from './server/log-events.js';
-export type { DurationHistogram, ServerMetrics, StatusClass } from './server/metrics.js';
+export type {
+  DurationHistogram,
+  ServerMetrics,
+  StatusClass,
+  TlsMetrics,
+} from './server/metrics.js';
 export { metricsContentType, metricsText } from './server/metrics-text.js';
 export type { MetricsSource } from './server/metrics-text.js';
 export { instrument } from './server/opentelemetry.js';

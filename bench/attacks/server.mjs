@@ -1,10 +1,17 @@
-/** The server under attack: a process of its own, which tells its memory when asked. */
+/**
+ * The server under attack: a process of its own, which tells its memory when asked. It listens for HTTP/1,
+ * for HTTP/2 in cleartext, and for both over TLS.
+ */
 
 import { createApplication, WindhoverServer } from '../../dist/lib/index.js';
+import { serverCertificate } from '../../dist/test/support/certificates.js';
+import { attackLimits } from '../../dist/test/support/h2/attacks.js';
 import { limits } from './attacks.mjs';
 
 const piece = new Uint8Array(65_536);
 const text = 'x'.repeat(1000);
+const wide = 'x'.repeat(8000);
+const medium = new Uint8Array(300_000);
 
 /** @param {import('../../dist/lib/index.js').HttpContext} context */
 async function handle({ request, response }) {
@@ -18,6 +25,22 @@ async function handle({ request, response }) {
     case '/large':
       while (!request.aborted.aborted) await response.write(piece);
       return;
+    case '/medium':
+      // As an application that makes it would: a piece at a time.
+      for (let at = 0; at < medium.length; at += 30_000) {
+        await response.write(medium.slice(at, at + 30_000));
+      }
+      return;
+    case '/hold':
+      await new Promise((resolve) => {
+        if (request.aborted.aborted) resolve(undefined);
+        request.aborted.addEventListener('abort', resolve, { once: true });
+      });
+      return;
+    case '/wide':
+      response.statusCode = 204;
+      response.headers.set('X-Wide', wide);
+      return;
     case '/text':
       await response.text(text);
       return;
@@ -26,12 +49,31 @@ async function handle({ request, response }) {
   }
 }
 
-const server = new WindhoverServer({ endpoints: [{ host: '127.0.0.1', port: 0 }], limits });
+const host = '127.0.0.1';
+const { cert, key } = serverCertificate();
+const server = new WindhoverServer({
+  endpoints: [
+    { host, port: 0 },
+    { host, port: 0, protocols: 'http2' },
+    { host, port: 0, protocols: 'http1AndHttp2', https: { cert, key } },
+  ],
+  limits: { ...limits, ...attackLimits },
+});
 await server.start(createApplication(handle, { onError: () => undefined }));
 process.on('message', (message) => {
   if (message !== 'look') return;
-  const { connections, requests, refused } = server.metrics();
-  process.send?.({ rss: process.memoryUsage.rss(), connections, requests, refused });
+  const { connections, requests, refused, timeouts, http2Floods } = server.metrics();
+  process.send?.({
+    rss: process.memoryUsage.rss(),
+    // The most since the start.
+    peak: process.resourceUsage().maxRSS * 1024,
+    connections,
+    requests,
+    refused,
+    timeouts,
+    http2Floods,
+  });
 });
-process.send?.({ port: Number(new URL(server.addresses[0] ?? '').port) });
+const [port, http2Port, tlsPort] = server.addresses.map((url) => Number(new URL(url).port));
+process.send?.({ port, http2Port, tlsPort, cert });
 process.on('disconnect', () => process.exit(0));

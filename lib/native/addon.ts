@@ -160,6 +160,18 @@ export interface LaneMetrics {
   readonly statuses: Float64Array;
   /** In the order of Addon.timeouts. */
   readonly timeouts: Float64Array;
+  /** Since the lane was made. */
+  readonly http2Connections: number;
+  /** Connections that a flood ended, in the order of Addon.floods. */
+  readonly http2Floods: Float64Array;
+  /** TLS handshakes done, of those by an older session, ended without; and under way. */
+  readonly tlsHandshakes: number;
+  readonly tlsResumed: number;
+  readonly tlsFailed: number;
+  readonly tlsActive: number;
+  /** Those done by time from the accept. */
+  readonly tlsCounts: Float64Array;
+  readonly tlsSum: number;
   /** The upper ends of the buckets of each histogram (µs), exclusive. */
   readonly bounds: Float64Array;
   /** Requests by time from the first byte to the dispatch. */
@@ -267,6 +279,8 @@ export interface Addon {
   limitTable(): LaneLimit[];
   /** The names of what LaneMetrics.timeouts counts. */
   timeouts(): string[];
+  /** The names of what LaneMetrics.http2Floods counts. */
+  floods(): string[];
   /** The files that the libraries' functions come from; for the test suite. */
   symbolOrigins(): Record<string, string | null>;
 }

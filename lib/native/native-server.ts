@@ -14,8 +14,8 @@ import { getAddon } from './addon.js';
 import { CommandWriter } from './command-writer.js';
 import { Control, Event, EventFlag, Slab as SlabLayout } from './generated/shared-layout.js';
 import { KnownHeads } from './head-cache.js';
-import type { RefusedRequest } from './refused-request.js';
-import { readRefusedRequest } from './refused-request.js';
+import type { FloodedConnection, RefusedRequest } from './refused-request.js';
+import { readFloodedConnection, readRefusedRequest } from './refused-request.js';
 import { InternedStrings, Slab } from './slab.js';
 import { KnownPaths, Slot, type SlotHost } from './slot.js';
 
@@ -34,6 +34,8 @@ export interface RequestHandler {
   onBatch(): RefusalsTold;
   /** The core has refused a request. */
   onRefused(refused: RefusedRequest): void;
+  /** The core ends a connection because of a flood. */
+  onFlooded(flooded: FloodedConnection): void;
   /** A request is in the slot. What is still running when this returns is `slot.running`. */
   onRequest(slot: Slot): void;
   /** After `stop`: no listener and no connection is left. */
@@ -225,6 +227,10 @@ export class NativeServer implements SlotHost {
   private handleOther(kind: number, number: number, a: number, b: number): void {
     if (kind === Event.REFUSED) {
       this.handler.onRefused(readRefusedRequest(this.arena, number, a, b));
+      return;
+    }
+    if (kind === Event.FLOODED) {
+      this.handler.onFlooded(readFloodedConnection(this.arena, number, a, b));
       return;
     }
     const slot = this.slabs[number >> SlabLayout.SHIFT][number & PLACES] as Slot | undefined;

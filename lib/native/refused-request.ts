@@ -1,4 +1,4 @@
-/** A request that the core has refused, as it stands in the arena. */
+/** What the core has refused, a request or a connection, as it stands in the arena. */
 import { getAddon, type LaneRefusal } from './addon.js';
 import { RefusalRecord as Layout } from './generated/shared-layout.js';
 
@@ -17,6 +17,17 @@ export interface RefusedRequest {
   readonly dispatched: boolean;
   /** What is at fault, as received: one character for each byte. */
   readonly input: string;
+}
+
+/** A connection that a flood of frames has ended. */
+export interface FloodedConnection {
+  /** A name such as `pings`. */
+  readonly kind: string;
+  /** 0 where the arena had no room for the details. */
+  readonly connectionNumber: number;
+  /** `undefined` on a Unix socket. */
+  readonly remoteAddress: string | undefined;
+  readonly remotePort: number;
 }
 
 const NOTHING = {
@@ -43,7 +54,27 @@ export function readRefusedRequest(
   length: number,
 ): RefusedRequest {
   const { reason = '', status = 0 } = refusalReasons().find((row) => row.number === number) ?? {};
-  if (length < Layout.SIZE) return { reason, status, ...NOTHING };
+  return { reason, status, ...readRecord(arena, offset, length) };
+}
+
+/** Reads the record of a FLOODED event. */
+export function readFloodedConnection(
+  arena: Uint8Array,
+  number: number,
+  offset: number,
+  length: number,
+): FloodedConnection {
+  const kind = getAddon().floods()[number];
+  const { connectionNumber, remoteAddress, remotePort } = readRecord(arena, offset, length);
+  return { kind, connectionNumber, remoteAddress, remotePort };
+}
+
+function readRecord(
+  arena: Uint8Array,
+  offset: number,
+  length: number,
+): Omit<RefusedRequest, 'reason' | 'status'> {
+  if (length < Layout.SIZE) return NOTHING;
   const record = new DataView(arena.buffer, arena.byteOffset + offset, length);
   // In the machine's own byte order, as every number that the core shares.
   const isLittle = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
@@ -53,8 +84,6 @@ export function readRefusedRequest(
   const text = (start: number, end: number): string =>
     String.fromCharCode(...arena.subarray(offset + start, offset + end));
   return {
-    reason,
-    status,
     connectionNumber: word(Layout.CONNECTION_HIGH) * 0x1_0000_0000 + word(Layout.CONNECTION_LOW),
     remoteAddress: text(Layout.SIZE, addressEnd) || undefined,
     remotePort: record.getUint16(Layout.PORT, isLittle),

@@ -19,6 +19,8 @@ export const ChannelNames = {
   requestStop: 'windhover.request.stop',
   /** {@link RequestRefusedMessage} */
   requestRefused: 'windhover.request.refused',
+  /** {@link Http2FloodMessage} */
+  http2Flood: 'windhover.http2.flood',
 } as const;
 
 /** A server accepts requests. */
@@ -86,6 +88,18 @@ export interface RequestRefusedMessage {
   readonly input: string;
 }
 
+/** A flood of frames has ended a connection of HTTP/2. */
+export interface Http2FloodMessage {
+  readonly server: Server;
+  /** A name that stays the same, such as `pings`: those of {@link ServerMetrics.http2Floods}. */
+  readonly kind: string;
+  /** As HttpContext's `connection.id`. */
+  readonly connectionId: string;
+  /** `undefined` on a Unix socket. */
+  readonly remoteAddress: string | undefined;
+  readonly remotePort: number;
+}
+
 /** The channels. */
 export const channels = {
   serverStart: channel(ChannelNames.serverStart) as Channel<unknown, ServerStartMessage>,
@@ -93,4 +107,5 @@ export const channels = {
   requestStart: channel(ChannelNames.requestStart) as Channel<unknown, RequestMessage>,
   requestStop: channel(ChannelNames.requestStop) as Channel<unknown, RequestMessage>,
   requestRefused: channel(ChannelNames.requestRefused) as Channel<unknown, RequestRefusedMessage>,
+  http2Flood: channel(ChannelNames.http2Flood) as Channel<unknown, Http2FloodMessage>,
 };

@@ -79,6 +79,12 @@ export const LogEvents = {
     level: 'error',
     message: 'Certificates have changed and cannot be used: the old ones stay',
   },
+  http2Flood: {
+    id: 1011,
+    name: 'Http2Flood',
+    level: 'debug',
+    message: 'A flood of frames has ended a connection of HTTP/2',
+  },
 } as const satisfies Record<string, LogEvent>;
 
 /**

@@ -30,10 +30,18 @@ export function metricsText(server: MetricsSource): string {
   out.addEach('responses_total', 'Answers begun, by status.', 'status', metrics.statuses);
   out.addEach('refused_requests_total', 'Refused requests.', 'reason', metrics.refusals);
   out.addEach('timeouts_total', 'What timers have ended, by kind.', 'kind', metrics.timeouts);
+  out.add('http2_connections_total', 'counter', 'Over HTTP/2.', metrics.http2Connections);
+  out.addEach('http2_floods_total', 'Connections ended by a flood.', 'kind', metrics.http2Floods);
+  const { handshakes, resumed, failed, active, duration } = metrics.tls;
+  out.add('active_tls_handshakes', 'gauge', 'TLS handshakes under way.', active);
+  out.add('tls_handshakes_total', 'counter', 'TLS handshakes done.', handshakes);
+  out.add('tls_resumed_handshakes_total', 'counter', 'Those by an older session.', resumed);
+  out.add('tls_failed_handshakes_total', 'counter', 'Ended before they were done.', failed);
   out.add('received_bytes_total', 'counter', 'Bytes from clients.', metrics.bytesReceived);
   out.add('sent_bytes_total', 'counter', 'Bytes to clients.', metrics.bytesSent);
   out.add('batches_total', 'counter', 'Calls into JavaScript.', metrics.batches);
   const { receiving, queueing, latency } = metrics;
+  out.addHistogram('tls_handshake_seconds', 'Accept to the end of the handshake.', duration);
   out.addHistogram('request_receiving_seconds', 'First byte to dispatch.', receiving);
   out.addHistogram('request_queueing_seconds', 'Waiting for the batch.', queueing);
   out.addHistogram('request_duration_seconds', 'Dispatch to the end of the answer.', latency);

@@ -45,6 +45,15 @@ export interface ServerMetrics {
   readonly statusClasses: Readonly<Record<StatusClass, number>>;
   /** What a timer of the server has ended, by kind, such as `keepAlive`; every kind is there. */
   readonly timeouts: Readonly<Record<string, number>>;
+  /** Connections that have spoken HTTP/2 so far. */
+  readonly http2Connections: number;
+  /**
+   * Of those, the ones that a flood of frames ended, by kind, such as `pings`; every kind is there. What each
+   * is, and its limit: docs/observability.md.
+   */
+  readonly http2Floods: Readonly<Record<string, number>>;
+  /** TLS handshakes. */
+  readonly tls: TlsMetrics;
   /** Bytes from clients, and to them. */
   readonly bytesReceived: number;
   readonly bytesSent: number;
@@ -59,6 +68,20 @@ export interface ServerMetrics {
   readonly queueing: DurationHistogram;
   /** Answers by the time from the application's call to the end of the answer. */
   readonly latency: DurationHistogram;
+}
+
+/** What a server has counted of TLS. */
+export interface TlsMetrics {
+  /** Handshakes done so far. */
+  readonly handshakes: number;
+  /** Of those, the ones that took up a session of before. */
+  readonly resumed: number;
+  /** Connections that ended before their handshake was done. */
+  readonly failed: number;
+  /** Handshakes under way. Source: kestrel.active_tls_handshakes. */
+  readonly active: number;
+  /** Those done by the time from the accept. Source: kestrel.tls_handshake.duration. */
+  readonly duration: DurationHistogram;
 }
 
 /** The first digit of a status. */
@@ -77,6 +100,13 @@ export function toServerMetrics(told: LaneMetrics): ServerMetrics {
     queueingSum,
     latencyCounts,
     latencySum,
+    http2Floods,
+    tlsHandshakes,
+    tlsResumed,
+    tlsFailed,
+    tlsActive,
+    tlsCounts,
+    tlsSum,
     ...plain
   } = told;
   const bounds = Array.from(limits);
@@ -89,11 +119,15 @@ export function toServerMetrics(told: LaneMetrics): ServerMetrics {
     ...plain,
     ...readRefusals(refusals),
     ...readStatuses(statuses),
-    timeouts: Object.fromEntries(
-      getAddon()
-        .timeouts()
-        .map((name, i) => [name, timeouts[i]]),
-    ),
+    timeouts: byName(getAddon().timeouts(), timeouts),
+    http2Floods: byName(getAddon().floods(), http2Floods),
+    tls: {
+      handshakes: tlsHandshakes,
+      resumed: tlsResumed,
+      failed: tlsFailed,
+      active: tlsActive,
+      duration: histogram(tlsCounts, tlsSum),
+    },
     receiving: histogram(receivingCounts, receivingSum),
     queueing: histogram(queueingCounts, queueingSum),
     latency: histogram(latencyCounts, latencySum),
@@ -103,7 +137,6 @@ export function toServerMetrics(told: LaneMetrics): ServerMetrics {
 /** What a server has counted that has not started. */
 export function noMetrics(): ServerMetrics {
   const nothing: DurationHistogram = { counts: [], bounds: [], sum: 0 };
-  const names = getAddon().timeouts();
   return {
     connections: 0,
     totalConnections: 0,
@@ -117,7 +150,10 @@ export function noMetrics(): ServerMetrics {
     refused: 0,
     ...readRefusals(undefined),
     ...readStatuses(new Float64Array()),
-    timeouts: Object.fromEntries(names.map((name) => [name, 0])),
+    timeouts: byName(getAddon().timeouts()),
+    http2Connections: 0,
+    http2Floods: byName(getAddon().floods()),
+    tls: { handshakes: 0, resumed: 0, failed: 0, active: 0, duration: nothing },
     bytesReceived: 0,
     bytesSent: 0,
     batches: 0,
@@ -125,6 +161,10 @@ export function noMetrics(): ServerMetrics {
     queueing: nothing,
     latency: nothing,
   };
+}
+
+function byName(names: readonly string[], counts?: Float64Array): Record<string, number> {
+  return Object.fromEntries(names.map((name, i) => [name, counts?.[i] ?? 0]));
 }
 
 function readRefusals(

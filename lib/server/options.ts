@@ -57,6 +57,11 @@ export interface Http2Limits {
   /** How long it has to answer that (ms), 1,000 or more; then the connection ends. Default 20,000. */
   keepAlivePingTimeout?: number | null;
   /**
+   * How long a client has to acknowledge our SETTINGS (ms), 1,000 or more; the first frame after that is
+   * answered with SETTINGS_TIMEOUT. Ours: RFC 9113 section 6.5.3. Default 10,000.
+   */
+  settingsTimeout?: number | null;
+  /**
    * Streams that a client may reset, or have reset by its faults, within ten seconds; with more the
    * connection ends with ENHANCE_YOUR_CALM, as with all that follow. Ours. Default 1,000.
    */
@@ -67,11 +72,17 @@ export interface Http2Limits {
   maxSettings?: number | null;
   /** PRIORITY and PRIORITY_UPDATE frames. Ours. Default 5,000. */
   maxPriorities?: number | null;
-  /** DATA and CONTINUATION frames that carry nothing. Ours. Default 1,000. */
+  /**
+   * DATA frames without content, and CONTINUATION frames of less than 128 bytes, but for those that end
+   * something. Ours. Default 1,000.
+   */
   maxEmptyFrames?: number | null;
-  /** WINDOW_UPDATE frames beyond what the answers call for. Ours. Default 20,000. */
+  /**
+   * WINDOW_UPDATE frames, besides eight for each DATA frame that was sent and that the client's windows did
+   * not cut to less than 256 bytes. Ours. Default 20,000.
+   */
   maxWindowUpdates?: number | null;
-  /** Frames of kinds that nobody knows. Ours. Default 1,000. */
+  /** Frames of kinds that nobody knows, and GOAWAY. Ours. Default 1,000. */
   maxUnknownFrames?: number | null;
 }
 

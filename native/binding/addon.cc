@@ -336,9 +336,13 @@ NAPI_MODULE_INIT() {
   static const struct {
     const char *name;
     napi_callback callback;
-  } exported[] = {{"create", Create},         {"checkOptions", CheckOptions},
-                  {"refusals", ListRefusals}, {"limitTable", ListLimits},
-                  {"timeouts", ListTimeouts}, {"symbolOrigins", SymbolOrigins}};
+  } exported[] = {{"create", Create},
+                  {"checkOptions", CheckOptions},
+                  {"refusals", ListRefusals},
+                  {"limitTable", ListLimits},
+                  {"timeouts", ListTimeouts},
+                  {"floods", ListFloods},
+                  {"symbolOrigins", SymbolOrigins}};
   for (const auto &entry : exported) {
     napi_value function;
     if (napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.callback, nullptr,

@@ -57,6 +57,13 @@ napi_value ToMetrics(napi_env env, const wh_metrics &metrics, size_t pinned) {
       !Set(env, object, "refusals", metrics.refusals, WH_REFUSAL_COUNT) ||
       !Set(env, object, "statuses", metrics.statuses, WH_STATUS_LIMIT) ||
       !Set(env, object, "timeouts", metrics.timeouts, WH_TIMEOUT_COUNT) ||
+      !Set(env, object, "http2Connections", metrics.http2_connections) ||
+      !Set(env, object, "http2Floods", metrics.http2_floods, WH_HTTP2_FLOOD_COUNT) ||
+      !Set(env, object, "tlsHandshakes", metrics.tls.handshakes) ||
+      !Set(env, object, "tlsResumed", metrics.tls.resumed) ||
+      !Set(env, object, "tlsFailed", metrics.tls.failed) ||
+      !Set(env, object, "tlsActive", metrics.tls.active) ||
+      !Set(env, object, "tlsCounts", "tlsSum", metrics.tls.duration) ||
       !Set(env, object, "bounds", bounds, WH_LATENCY_BUCKETS) ||
       !Set(env, object, "receivingCounts", "receivingSum", metrics.receiving) ||
       !Set(env, object, "queueingCounts", "queueingSum", metrics.queueing) ||
@@ -87,15 +94,23 @@ napi_value ListLimits(napi_env env, napi_callback_info) {
   return list;
 }
 
-napi_value ListTimeouts(napi_env env, napi_callback_info) {
+static napi_value ListNames(napi_env env, const char *const *names, size_t count) {
   napi_value list;
   if (napi_create_array(env, &list) != napi_ok) return nullptr;
-  for (uint32_t i = 0; i < WH_TIMEOUT_COUNT; i++) {
+  for (uint32_t i = 0; i < count; i++) {
     napi_value name;
-    if (napi_create_string_utf8(env, wh_timeout_names[i], NAPI_AUTO_LENGTH, &name) != napi_ok ||
+    if (napi_create_string_utf8(env, names[i], NAPI_AUTO_LENGTH, &name) != napi_ok ||
         napi_set_element(env, list, i, name) != napi_ok) {
       return nullptr;
     }
   }
   return list;
+}
+
+napi_value ListTimeouts(napi_env env, napi_callback_info) {
+  return ListNames(env, wh_timeout_names, WH_TIMEOUT_COUNT);
+}
+
+napi_value ListFloods(napi_env env, napi_callback_info) {
+  return ListNames(env, wh_http2_flood_names, WH_HTTP2_FLOOD_COUNT);
 }

@@ -19,5 +19,7 @@ napi_value ListLimits(napi_env env, napi_callback_info info);
 
 // timeouts(): the names of what LaneMetrics.timeouts counts, in its order.
 napi_value ListTimeouts(napi_env env, napi_callback_info info);
+// floods(): the names of what LaneMetrics.http2Floods counts, in its order.
+napi_value ListFloods(napi_env env, napi_callback_info info);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "http/http1_session.h"
+#include "http/http2.h"
 #include "http_pieces.h"
 #include "server/limits.h"
 #include "support_vectors.h"
@@ -243,6 +244,13 @@ static void on_refused(void *user, const wh_refuser *refused, wh_refusal reason)
   assert_in_range(reason, 1, WH_REFUSAL_COUNT - 1);
 }
 
+static void on_flooded(void *user, void *connection, unsigned kind, const uint8_t *end) {
+  (void)user;
+  (void)connection;
+  (void)end;
+  assert_in_range(kind, 0, WH_HTTP2_FLOOD_COUNT - 1);
+}
+
 static void release_pinned(void *user, uint32_t id) {
   (void)user;
   (void)id;
@@ -267,6 +275,7 @@ static const wh_receiver receiver = {
     .room = on_exchange,
     .ended = on_exchange,
     .refused = on_refused,
+    .flooded = on_flooded,
     .release_pinned = release_pinned,
     .arena_offset = arena_offset,
     .keep = keep,

@@ -154,6 +154,8 @@ export const Event = {
   FILE_DONE: 9,
   /** of a connection or of accepting: flags = ConnectionNews, slot = its handle */
   CONNECTION: 10,
+  /** a flood ends a connection of HTTP/2: slot = wh_http2_flood, the rest as of REFUSED; its record has no input */
+  FLOODED: 11,
   /** uint32 per event */
   WORDS: 4,
 } as const;

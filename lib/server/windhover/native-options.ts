@@ -113,6 +113,7 @@ const HTTP2_MEMBERS: ReadonlySet<string> = new Set([
   'initialStreamWindowSize',
   'keepAlivePingDelay',
   'keepAlivePingTimeout',
+  'settingsTimeout',
   'maxResets',
   'maxPings',
   'maxSettings',

@@ -2,7 +2,7 @@
  * What a server tells of its work: to the channels of node:diagnostics_channel while somebody listens, to
  * the logger if there is one, and to the console what has no other place.
  */
-import type { RefusedRequest } from '../../native/refused-request.js';
+import type { FloodedConnection, RefusedRequest } from '../../native/refused-request.js';
 import { RefusalsTold } from '../../native/native-server.js';
 import type { RequestMessage } from '../diagnostics.js';
 import { channels } from '../diagnostics.js';
@@ -96,6 +96,17 @@ export class Observer {
     );
   }
 
+  connectionFlooded({ connectionNumber, ...told }: FloodedConnection): void {
+    const details = {
+      ...told,
+      connectionId: connectionNumber === 0 ? '' : connectionName(connectionNumber),
+    };
+    if (channels.http2Flood.hasSubscribers) {
+      channels.http2Flood.publish({ server: this.server, ...details });
+    }
+    logEvent(this.logger, LogEvents.http2Flood, details);
+  }
+
   serverStarted(addresses: readonly string[]): void {
     for (const address of addresses) logEvent(this.logger, LogEvents.listening, { address });
     logEvent(this.logger, LogEvents.started, { addresses: [...addresses] });
@@ -138,6 +149,10 @@ export class Observer {
   }
 
   private wantsRefusals(): boolean {
-    return this.logger !== undefined || channels.requestRefused.hasSubscribers;
+    return (
+      this.logger !== undefined ||
+      channels.requestRefused.hasSubscribers ||
+      channels.http2Flood.hasSubscribers
+    );
   }
 }

@@ -6,7 +6,7 @@
 import { HttpResponseFeature } from '../../features/http-features.js';
 import type { ResponseCallback } from '../../features/http-features.js';
 import type { RefusalsTold, RequestHandler } from '../../native/native-server.js';
-import type { RefusedRequest } from '../../native/refused-request.js';
+import type { FloodedConnection, RefusedRequest } from '../../native/refused-request.js';
 import type { Slot } from '../../native/slot.js';
 import type { HttpApplication } from '../server.js';
 import { WindhoverExchange } from './exchange.js';
@@ -41,6 +41,10 @@ export class RequestRunner<T> implements RequestHandler {
 
   onRefused(refused: RefusedRequest): void {
     this.observer.requestRefused(refused);
+  }
+
+  onFlooded(flooded: FloodedConnection): void {
+    this.observer.connectionFlooded(flooded);
   }
 
   /** Settles when no handler runs. */

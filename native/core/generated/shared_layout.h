@@ -80,6 +80,7 @@
 #define WH_EVENT_REFUSED 8 /* a request was refused: slot = reason, a = offset of its record in the arena, b = length */
 #define WH_EVENT_FILE_DONE 9 /* a file of FILE is sent, or will not be: a = FileResult */
 #define WH_EVENT_CONNECTION 10 /* of a connection or of accepting: flags = ConnectionNews, slot = its handle */
+#define WH_EVENT_FLOODED 11 /* a flood ends a connection of HTTP/2: slot = wh_http2_flood, the rest as of REFUSED; its record has no input */
 #define WH_EVENT_WORDS 4 /* uint32 per event */
 
 /* flags of events */

@@ -81,7 +81,7 @@ wh_http2 *wh_http2_open(wh_http_service *service, void *connection, uint64_t num
   session->number = number;
   session->requests = requests;
   session->secure = service->transport->is_secure(connection) & 1;
-  session->guard.since_us = service->now_us;
+  session->guard.since_us = session->opened_us = service->now_us;
   session->send_window = session->peer_window = 65535;
   if (wh_http2_open_hpack(session) != 0) {
     wh_http2_close(session);
@@ -102,12 +102,22 @@ void wh_http2_close(wh_http2 *session) {
 
 wh_http2_phase wh_http2_phase_of(const wh_http2 *session) {
   if (session->over) return WH_HTTP2_OVER;
-  if (session->streams > 0) return WH_HTTP2_BUSY;
-  return session->block.open ? WH_HTTP2_HEAD : WH_HTTP2_IDLE;
+  /* Which holds up all that the client has to say of its other streams. */
+  if (session->block.open ||
+      (session->reader.in_payload && session->reader.type == NGHTTP2_HEADERS)) {
+    return WH_HTTP2_HEAD;
+  }
+  return session->streams > 0 ? WH_HTTP2_BUSY : WH_HTTP2_IDLE;
+}
+
+int wh_http2_has_requests(const wh_http2 *session) { return session->streams > 0; }
+uint64_t wh_http2_block_age(const wh_http2 *session) {
+  return session->service->now_us - session->block_since_us;
 }
 
 int wh_http2_is_stalled(const wh_http2 *session) { return session->stalled; }
 uint64_t wh_http2_body_bytes(const wh_http2 *session) { return session->body_bytes; }
+uint64_t wh_http2_data_bytes(const wh_http2 *session) { return session->data_bytes; }
 
 void wh_http2_want_look(wh_http2 *session) {
   if (session->wants_look || session->over) return;

@@ -28,15 +28,16 @@ typedef enum wh_http2_phase {
 } wh_http2_phase;
 
 /* What a client must not do for ever, for nothing: X(constant, name in metrics) */
-#define WH_HTTP2_FLOODS(X)                                                          \
-  X(RESETS, "resets")                /* streams that it resets, or has us reset */  \
-  X(PINGS, "pings")                  /* PING frames */                              \
-  X(SETTINGS, "settings")            /* SETTINGS frames */                          \
-  X(PRIORITIES, "priorities")        /* PRIORITY and PRIORITY_UPDATE frames */      \
-  X(EMPTY_FRAMES, "emptyFrames")     /* DATA and CONTINUATION that carry nothing */ \
-  X(WINDOW_UPDATES, "windowUpdates") /* beyond what our DATA calls for */           \
-  X(UNKNOWN_FRAMES, "unknownFrames") /* of types that nobody knows */               \
-  X(HEADER_BLOCKS, "headerBlocks")   /* header sections of twice what is allowed */
+#define WH_HTTP2_FLOODS(X)                                                                     \
+  X(RESETS, "resets")                         /* streams that it resets, or has us reset */    \
+  X(PINGS, "pings")                           /* PING frames */                                \
+  X(SETTINGS, "settings")                     /* SETTINGS frames */                            \
+  X(PRIORITIES, "priorities")                 /* PRIORITY and PRIORITY_UPDATE frames */        \
+  X(EMPTY_FRAMES, "emptyFrames")              /* DATA and CONTINUATION with next to nothing */ \
+  X(WINDOW_UPDATES, "windowUpdates")          /* beyond what our DATA calls for */             \
+  X(UNKNOWN_FRAMES, "unknownFrames")          /* of types that nobody knows, and GOAWAY */     \
+  X(HEADER_BLOCKS, "headerBlocks")            /* header sections of twice what is allowed */   \
+  X(UNACKNOWLEDGED, "unacknowledgedSettings") /* our SETTINGS, for too long */
 
 typedef enum wh_http2_flood {
 #define WH_HTTP2_FLOOD_CONSTANT(constant, name) WH_HTTP2_FLOOD_##constant,
@@ -59,6 +60,7 @@ typedef struct wh_http2_limits {
   uint32_t field_size;                   /* bytes of a field: http2.maxRequestHeaderFieldSize */
   uint32_t stream_window;                /* bytes: http2.initialStreamWindowSize */
   uint32_t connection_window;            /* bytes: http2.initialConnectionWindowSize */
+  uint32_t settings_timeout;             /* ms: http2.settingsTimeout */
   uint32_t floods[WH_HTTP2_FLOOD_COUNT]; /* frames in WH_HTTP2_FLOOD_WINDOW */
 } wh_http2_limits;
 
@@ -98,7 +100,13 @@ int wh_http2_ping_awaited(const wh_http2 *session);
 wh_http2_phase wh_http2_phase_of(const wh_http2 *session);
 /* Whether answers wait for the client to open its windows. */
 int wh_http2_is_stalled(const wh_http2 *session);
+/* Whether requests are under way. */
+int wh_http2_has_requests(const wh_http2 *session);
+/* How long the header block that is being received has taken so far (µs). */
+uint64_t wh_http2_block_age(const wh_http2 *session);
 /* Bytes of bodies received so far. */
 uint64_t wh_http2_body_bytes(const wh_http2 *session);
+/* Bytes of answers' bodies handed to the connection so far. */
+uint64_t wh_http2_data_bytes(const wh_http2 *session);
 
 #endif

@@ -5,6 +5,8 @@
 
 /* --- SETTINGS --- */
 
+#define SETTINGS_USUAL (32U * 6U) /* bytes: more than there are settings */
+
 int wh_http2_greet(wh_http2 *session) {
   const wh_http2_limits *limits = &session->service->http2->limits;
   const struct {
@@ -96,6 +98,10 @@ uint32_t wh_http2_on_settings(wh_http2 *session, const uint8_t *payload, size_t 
     return NGHTTP2_NO_ERROR;
   }
   if (length % 6 != 0) return NGHTTP2_FRAME_SIZE_ERROR;
+  /* As much work as several frames is counted as several. */
+  for (size_t at = SETTINGS_USUAL; at < length; at += SETTINGS_USUAL) {
+    if (wh_http2_guard_count(session, WH_HTTP2_FLOOD_SETTINGS)) return NGHTTP2_ENHANCE_YOUR_CALM;
+  }
   for (size_t at = 0; at < length; at += 6) {
     uint32_t id = (uint32_t)payload[at] << 8 | payload[at + 1];
     uint32_t code = set(session, id, wh_http2_get32(payload + at + 2));

@@ -16,11 +16,7 @@ static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 static uint32_t append_block(wh_http2 *session, const uint8_t *fragment, size_t length) {
   wh_http2_block *block = &session->block;
   /* Huffman makes a block smaller than what it says, a table far more: this bounds what is kept. */
-  size_t most = (size_t)session->service->limits.headers_total_size * 2 + 65536;
-  if (block->used + length > most) {
-    session->service->http2->floods[WH_HTTP2_FLOOD_HEADER_BLOCKS]++;
-    return NGHTTP2_ENHANCE_YOUR_CALM;
-  }
+  if (wh_http2_section_is_endless(session, block->used + length)) return NGHTTP2_ENHANCE_YOUR_CALM;
   if (block->used + length > block->room) {
     size_t room = block->room * 2 + length;
     uint8_t *larger = wh_realloc(block->bytes, room);
@@ -111,10 +107,9 @@ static size_t take_data(wh_http2 *session, const uint8_t *data, size_t length, u
       *code = NGHTTP2_PROTOCOL_ERROR;
       return 0;
     }
-    if (reader->padding + 1U == reader->length && !(reader->flags & NGHTTP2_FLAG_END_STREAM) &&
-        wh_http2_guard_count(session, WH_HTTP2_FLOOD_EMPTY_FRAMES)) {
-      *code = NGHTTP2_ENHANCE_YOUR_CALM; /* it carries nothing else */
-      return 0;
+    if (reader->padding + 1 == reader->length) {
+      *code = wh_http2_guard_empty(session);
+      if (*code != NGHTTP2_NO_ERROR) return 0;
     }
     if (reader->data != NULL)
       wh_http2_consume(reader->data, reader->padding + 1U);

@@ -223,24 +223,24 @@ static void take_trailer(wh_http2_stream *stream, const uint8_t *name, size_t na
 uint32_t wh_http2_take_field(wh_http2 *session, const uint8_t *name, size_t name_length,
                              const uint8_t *value, size_t value_length) {
   wh_http2_stream *stream = session->receiving;
-  if (stream == NULL || stream->malformed) return NGHTTP2_NO_ERROR;
   const wh_http_limits *limits = &session->service->limits;
   size_t size = name_length + value_length;
-  stream->list_size += size + FIELD_OVERHEAD;
-  int too_large = stream->list_size > limits->headers_total_size ||
-                  name_length > session->service->http2->limits.field_size ||
-                  value_length > session->service->http2->limits.field_size;
+  session->list_size += size + FIELD_OVERHEAD;
+  int too_large = session->list_size > limits->headers_total_size;
+  /* Also of what nobody wants: it costs as much to decode. */
+  if (too_large && wh_http2_section_is_endless(session, session->list_size)) {
+    return NGHTTP2_ENHANCE_YOUR_CALM;
+  }
+  if (stream == NULL || stream->malformed) return NGHTTP2_NO_ERROR;
+  too_large |= name_length > session->service->http2->limits.field_size ||
+               value_length > session->service->http2->limits.field_size;
   /* Pseudo-header fields stand in for the request line, and do not count among the lines. */
   if (too_large || stream->too_many || stream->fields > limits->header_count) {
     if (!stream->too_many) {
       stream->too_many = 1;
       stream->refusal = too_large ? WH_REFUSED_HEADERS_TOO_LARGE : WH_REFUSED_TOO_MANY_HEADERS;
     }
-    if (stream->list_size <= (uint64_t)limits->headers_total_size * 2 + 65536) {
-      return NGHTTP2_NO_ERROR;
-    }
-    session->service->http2->floods[WH_HTTP2_FLOOD_HEADER_BLOCKS]++;
-    return NGHTTP2_ENHANCE_YOUR_CALM;
+    return NGHTTP2_NO_ERROR;
   }
   if (stream->in_trailers)
     take_trailer(stream, name, name_length, value, value_length);
@@ -622,7 +622,6 @@ static uint32_t take_trailers(wh_http2_stream *stream, const uint8_t *block, siz
                               int end_stream) {
   wh_http2 *session = stream->session;
   stream->in_trailers = 1;
-  stream->list_size = 0;
   stream->malformed = stream->too_many = 0;
   session->receiving = stream;
   uint32_t code = wh_http2_decode(session, block, length);

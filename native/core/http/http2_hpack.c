@@ -79,6 +79,7 @@ static int is_pure(const uint8_t *p, size_t length) {
 /* --- in --- */
 
 uint32_t wh_http2_decode(wh_http2 *session, const uint8_t *block, size_t length) {
+  session->list_size = 0;
   if (!is_pure(block, length)) session->inflater_version++;
   for (;;) {
     nghttp2_nv field;

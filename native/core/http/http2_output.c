@@ -8,6 +8,9 @@
 #include "base/error.h"
 #include "http/http2_session.h"
 
+/* A frame that a smaller window cut short does not call for opening it: see http2_guard.c. */
+#define SMALL_WINDOW 256U
+
 static uint8_t *put_header(uint8_t *out, size_t length, unsigned type, unsigned flags, int32_t id) {
   out[0] = (uint8_t)(length >> 16);
   out[1] = (uint8_t)(length >> 8);
@@ -137,6 +140,7 @@ static void send_body(wh_http2_stream *stream) {
   if (length > WH_HTTP2_FRAME_MOST) length = WH_HTTP2_FRAME_MOST;
   if ((int64_t)length > stream->send_window) length = (uint64_t)stream->send_window;
   if ((int64_t)length > session->send_window) length = (uint64_t)session->send_window;
+  int cut = length < stream->out_queued && length < SMALL_WINDOW;
   int ends = length == stream->out_queued && stream->out_ended && stream->out_trailers_length == 0;
   uint8_t *out = transport->reserve(session->connection, WH_HTTP2_FRAME_HEADER + (size_t)length);
   if (out == NULL) {
@@ -152,7 +156,8 @@ static void send_body(wh_http2_stream *stream) {
   transport->commit(session->connection, WH_HTTP2_FRAME_HEADER + (size_t)length);
   stream->send_window -= (int64_t)length;
   session->send_window -= (int64_t)length;
-  session->data_frames++;
+  session->data_bytes += length;
+  if (!cut) session->data_frames++;
   if (ends) {
     wh_http2_answered(stream);
   } else if (stream->out_queued == 0 && stream->out_ended) {

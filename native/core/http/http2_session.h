@@ -134,18 +134,22 @@ struct wh_http2 {
   wh_http2_known_answer *known_answers;        /* WH_HTTP2_KNOWN_ANSWERS */
   uint64_t inflater_version, deflater_version; /* grow whenever a table changes */
   uint8_t known_place;
-  uint8_t ready_mask;   /* urgencies of which there are ready streams */
-  int32_t last_id;      /* the highest that the client has used */
-  int32_t last_taken;   /* the highest that was not ignored */
-  int64_t send_window;  /* what the client lets us send */
-  int64_t receive_left; /* what it may send */
-  uint32_t consumed;    /* of what it sent, not given back yet */
-  uint32_t peer_window; /* its SETTINGS_INITIAL_WINDOW_SIZE */
-  uint32_t peer_frame;  /* the largest frame that it takes, WH_HTTP2_FRAME_MOST at most */
-  uint64_t body_bytes;  /* received */
-  uint64_t out_queued;  /* bytes of bodies that wait to be sent, of all streams */
-  uint64_t data_frames; /* sent */
-  uint32_t reading;     /* streams whose bodies are awaited */
+  uint8_t ready_mask;      /* urgencies of which there are ready streams */
+  int32_t last_id;         /* the highest that the client has used */
+  int32_t last_taken;      /* the highest that was not ignored */
+  int64_t send_window;     /* what the client lets us send */
+  int64_t receive_left;    /* what it may send */
+  uint32_t consumed;       /* of what it sent, not given back yet */
+  uint32_t peer_window;    /* its SETTINGS_INITIAL_WINDOW_SIZE */
+  uint32_t peer_frame;     /* the largest frame that it takes, WH_HTTP2_FRAME_MOST at most */
+  uint64_t body_bytes;     /* received */
+  uint64_t out_queued;     /* bytes of bodies that wait to be sent, of all streams */
+  uint64_t data_bytes;     /* of bodies, sent */
+  uint64_t data_frames;    /* sent lately, without those that a small window cut short */
+  uint64_t opened_us;      /* by the service's clock */
+  uint64_t block_since_us; /* when the last header block began */
+  uint64_t list_size;      /* of it so far, as SETTINGS_MAX_HEADER_LIST_SIZE counts */
+  uint32_t reading;        /* streams whose bodies are awaited */
   uint8_t head_hint;
   uint8_t priorities;     /* its SETTINGS_NO_RFC7540_PRIORITIES, plus one; 0 = none came */
   uint8_t unacknowledged; /* SETTINGS of ours that it has not acknowledged */
@@ -187,7 +191,6 @@ struct wh_http2_stream {
   uint32_t fields;
   size_t raw_used;     /* bytes of it in the slot */
   size_t fields_start; /* of these, those before the field lines */
-  uint64_t list_size;  /* as SETTINGS_MAX_HEADER_LIST_SIZE counts */
   struct {
     uint32_t offset, length;
   } pseudo[WH_PSEUDO_COUNT];
@@ -395,6 +398,10 @@ void wh_http2_drop_out(wh_http2_stream *stream);
 uint32_t wh_http2_guard_frame(wh_http2 *session);
 /* Counts one more; 1 where that is too many. */
 int wh_http2_guard_count(wh_http2 *session, wh_http2_flood kind);
+/* Counts DATA that carries nothing. 0, or the code of a connection error. */
+uint32_t wh_http2_guard_empty(wh_http2 *session);
+/* Whether a header section is so large that it does not get a 431, which is then counted and told. */
+int wh_http2_section_is_endless(wh_http2 *session, uint64_t size);
 /* Remembers a stream that we reset; whether this one is such. */
 void wh_http2_note_reset(wh_http2 *session, int32_t id);
 int wh_http2_was_reset(const wh_http2 *session, int32_t id);

@@ -82,6 +82,11 @@ typedef struct wh_receiver {
   void (*ended)(void *user, wh_exchange *exchange);
   /* Before the refusal does anything: what is at fault is still in the session. */
   void (*refused)(void *user, const wh_refuser *refuser, wh_refusal reason);
+  /*
+   * A flood of HTTP/2 frames (wh_http2_flood) ends the connection. `end`: where what is being parsed ends
+   * in the arena, or NULL.
+   */
+  void (*flooded)(void *user, void *connection, unsigned kind, const uint8_t *end);
   /* A pinned buffer that will not be sent is no longer needed. */
   void (*release_pinned)(void *user, uint32_t id);
   /* Where the pinned buffer stands now; -1 where it is gone. See wh_pinned_source in net/connection.h. */

@@ -144,6 +144,7 @@ const wh_receiver wh_server_receiver = {
     .room = on_room,
     .ended = on_ended,
     .refused = wh_server_refused,
+    .flooded = wh_server_flooded,
     .locate_pinned = locate_pinned,
     .file_sent = on_file_sent,
     .drop_file = drop_file,

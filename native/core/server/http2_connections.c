@@ -6,9 +6,21 @@
 /* Whether the client was heard of since the timer was set: the connection's hint, which is HTTP/1's else. */
 #define HEARD 1U
 
+/* What may wait for a client that does not read, before it is not read from either (bytes). */
+#define QUEUE_MOST (1U << 20)
+
 static int64_t ping_time(const wh_server *server, const wh_http2 *session) {
   return wh_http2_ping_awaited(session) ? server->limits.http2_ping_timeout
                                         : server->limits.http2_ping_delay;
+}
+
+/* What is left for the header block that is being received (ms): not the one for which the timer was set. */
+static int64_t block_time(const wh_connection *connection) {
+  const wh_server *server = wh_server_of(connection);
+  int64_t limit = wh_server_stop_limit(server, server->limits.request_headers_timeout);
+  if (limit == WH_UNLIMITED) return limit;
+  int64_t left = limit - (int64_t)(wh_http2_block_age(connection->session) / 1000);
+  return left > 0 ? left : 0;
 }
 
 static void set_timer(wh_connection *connection, wh_http2_phase phase) {
@@ -19,10 +31,7 @@ static void set_timer(wh_connection *connection, wh_http2_phase phase) {
     wh_server_start_timer(connection,
                           wh_server_stop_limit(server, server->limits.keep_alive_timeout));
     break;
-  case WH_HTTP2_HEAD:
-    wh_server_start_timer(connection,
-                          wh_server_stop_limit(server, server->limits.request_headers_timeout));
-    break;
+  case WH_HTTP2_HEAD: wh_server_start_timer(connection, block_time(connection)); break;
   case WH_HTTP2_BUSY:
     /* Without pings the timer is left as it is: when it comes, on_timer looks at the phase. */
     if (server->limits.http2_ping_delay == WH_UNLIMITED) return;
@@ -68,6 +77,10 @@ static void on_timer(wh_timer *timer) {
     wh_http2_end_idle(session);
     break;
   case WH_HTTP2_HEAD:
+    if (block_time(connection) > 0) {
+      set_timer(connection, WH_HTTP2_HEAD);
+      break;
+    }
     server->timeouts[WH_TIMEOUT_REQUEST_HEADERS]++;
     wh_visitor_note(connection, WH_CLOSE_REASON_REQUEST_HEADERS_TIMEOUT);
     wh_http2_end_slow(session);
@@ -96,7 +109,7 @@ void wh_server_over_http2(wh_connection *connection) { set_phase(connection, WH_
 
 void wh_server_end_window_http2(wh_connection *connection) {
   wh_http2 *session = connection->session;
-  if (wh_http2_phase_of(session) == WH_HTTP2_HEAD)
+  if (wh_http2_phase_of(session) == WH_HTTP2_HEAD && !wh_http2_has_requests(session))
     wh_http2_end_slow(session);
   else
     wh_http2_stop(session, 1);
@@ -111,10 +124,16 @@ static void on_data(wh_connection *connection, uint8_t *data, size_t length) {
   if (connection->pace != NULL) {
     wh_pace_received(connection, (size_t)(wh_http2_body_bytes(session) - before));
   }
+  /* Answers without bodies, and to what is no request, do not wait for room: so their clients do. */
+  if (wh_connection_is_full(connection) && wh_connection_queued(connection) > QUEUE_MOST) {
+    wh_connection_read(connection, 0);
+    wh_connection_notify_room(connection);
+  }
   update(connection);
 }
 
 static void on_room(wh_connection *connection) {
+  wh_connection_read(connection, 1);
   wh_http2_room(connection->session);
   wh_server_list(connection);
 }

@@ -67,6 +67,9 @@
     "a PING is sent")                                                                                     \
   X(http2_ping_timeout, "http2.keepAlivePingTimeout", 20000, 1000, INT32_MAX, 1, "ms",                    \
     "the connection ends")                                                                                \
+  /* Ours: RFC 9113 section 6.5.3 leaves the time to the server. */                                       \
+  X(http2_settings_timeout, "http2.settingsTimeout", 10000, 1000, INT32_MAX, 1, "ms",                     \
+    "GOAWAY SETTINGS_TIMEOUT")                                                                            \
   /* Ours, each in ten seconds (http2.h): far above what clients need, and below what hurts. */           \
   X(http2_resets, "http2.maxResets", 1000, 1, INT32_MAX, 1, "streams", "GOAWAY ENHANCE_YOUR_CALM")        \
   X(http2_pings, "http2.maxPings", 1000, 1, INT32_MAX, 1, "frames", "GOAWAY ENHANCE_YOUR_CALM")           \

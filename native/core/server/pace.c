@@ -50,6 +50,18 @@ static uint64_t acknowledged(const wh_connection *connection) {
   return connection->sent - wh_stream_unacknowledged(&connection->stream);
 }
 
+/*
+ * Bytes that count for a client that takes answers. Where it is HTTP/2's windows that are closed, only those
+ * of bodies: what answers PINGs shows no wish to read the rest.
+ */
+static uint64_t taken_of(const wh_connection *connection) {
+  if (connection->owner_protocol == WH_PROTOCOL_HTTP2 && !connection->blocked &&
+      connection->session != NULL) {
+    return wh_http2_data_bytes(connection->session);
+  }
+  return acknowledged(connection);
+}
+
 /* Whether so many bytes are enough for the window, which may have become longer than it should. */
 static int keeps(const meter *m, wh_data_rate rate, uint64_t now, int64_t bytes) {
   int64_t length = (int64_t)(now - m->end) + rate.grace;
@@ -81,7 +93,7 @@ static void judge_response(wh_pace *pace, uint64_t now) {
   wh_data_rate rate = rate_of(connection, 1);
   meter *m = &pace->response;
   if (m->end == 0 || now < m->end) return;
-  uint64_t taken = acknowledged(connection);
+  uint64_t taken = taken_of(connection);
   if (keeps(m, rate, now, (int64_t)(taken - m->bytes))) {
     m->bytes = taken;
     m->end = now + (uint64_t)rate.grace;
@@ -159,7 +171,7 @@ void wh_pace_set_rate(wh_connection *connection, int of_response, wh_data_rate r
   if (m->end == 0) return;
   /* What is being measured starts anew under the new rate. */
   m->end = now_of(connection) + (uint64_t)rate.grace;
-  m->bytes = of_response ? acknowledged(connection) : 0;
+  m->bytes = of_response ? taken_of(connection) : 0;
   set_timer(pace);
 }
 
@@ -177,7 +189,7 @@ void wh_pace_response(wh_connection *connection, int blocked) {
   if (pace == NULL) return;
   pace->response.end = 0;
   if (blocked) {
-    pace->response.bytes = acknowledged(connection);
+    pace->response.bytes = taken_of(connection);
     pace->response.end = now_of(connection) + (uint64_t)rate_of(connection, 1).grace;
   }
   set_timer(pace);

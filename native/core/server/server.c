@@ -53,6 +53,7 @@ static wh_http2_limits http2_limits(const wh_limits *limits) {
       .field_size = (uint32_t)limits->http2_field_size,
       .stream_window = (uint32_t)limits->http2_stream_window,
       .connection_window = (uint32_t)limits->http2_connection_window,
+      .settings_timeout = or_none(limits->http2_settings_timeout),
       .floods =
           {
               [WH_HTTP2_FLOOD_RESETS] = or_none(limits->http2_resets),
@@ -62,6 +63,8 @@ static wh_http2_limits http2_limits(const wh_limits *limits) {
               [WH_HTTP2_FLOOD_EMPTY_FRAMES] = or_none(limits->http2_empty),
               [WH_HTTP2_FLOOD_WINDOW_UPDATES] = or_none(limits->http2_updates),
               [WH_HTTP2_FLOOD_UNKNOWN_FRAMES] = or_none(limits->http2_unknown),
+              [WH_HTTP2_FLOOD_HEADER_BLOCKS] = UINT32_MAX, /* these two are not counted */
+              [WH_HTTP2_FLOOD_UNACKNOWLEDGED] = UINT32_MAX,
           },
   };
 }

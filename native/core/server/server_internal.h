@@ -93,6 +93,8 @@ void wh_server_free_refusals(wh_server *server);
 
 /* refused.c: tells the application of a refusal, if it wants to know. */
 void wh_server_refused(void *user, const wh_refuser *refuser, wh_refusal reason);
+/* ... and of a connection that a flood ends; see wh_receiver. */
+void wh_server_flooded(void *user, void *connection, unsigned kind, const uint8_t *end);
 
 /* dispatch.c: events to the application, commands from it. */
 extern const wh_receiver wh_server_receiver;
