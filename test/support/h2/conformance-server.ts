@@ -75,7 +75,7 @@ export async function startServers(certificate: Certificate): Promise<Conformanc
         https: { cert: certificate.cert, key: certificate.key },
       },
     ],
-  } as ConstructorParameters<typeof WindhoverServer>[0]);
+  });
   await server.start(createApplication(handle));
   const [cleartext, tls] = server.addresses.map((address) => Number(new URL(address).port));
   const common = { strict: true, patience: PATIENCE };
