@@ -85,12 +85,13 @@ export const streamStates: readonly Case[] = [
   simple('5.1 half-closed (remote): DATA is a STREAM_CLOSED', async (client) => {
     const id = client.request(client.get());
     client.send(data(id, 'x', { endStream: true }));
-    await streamError(client, id, CLOSED, { orConnection: true });
+    await streamError(client, id, CLOSED, { afterAnswer: true, orConnection: true });
   }),
   simple('5.1 half-closed (remote): HEADERS is a STREAM_CLOSED', async (client) => {
     const id = client.request(client.get());
     client.send(headers(id, block(client.get()), { endStream: true }));
     await streamError(client, id, CLOSED, {
+      afterAnswer: true,
       orConnection: true,
       connectionCodes: exactly(client, 'STREAM_CLOSED'),
     });
