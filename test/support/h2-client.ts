@@ -34,6 +34,8 @@ export interface H2Target {
   readonly tls?: ConnectionOptions;
   /** Whether what RFC 9113 leaves open is judged by what windhover promises. */
   readonly strict?: boolean;
+  /** Whether every frame is sent in a write of its own. Default false: what is sent together leaves so. */
+  readonly piecemeal?: boolean;
   /** How long to wait for a frame (ms). Only a test that fails ever waits so long. */
   readonly patience?: number;
 }
@@ -92,6 +94,7 @@ export class H2Client {
   private readonly untaken: Received[] = [];
   private readonly waiters = new Set<() => void>();
   private readonly patience: number;
+  private readonly piecemeal: boolean;
   /** Settings that we have sent and that are not acknowledged. */
   private readonly unacknowledged: (readonly SettingEntry[])[] = [];
   /** What the server did that it may not do. */
@@ -108,6 +111,7 @@ export class H2Client {
     this.scheme = target.tls === undefined ? 'http' : 'https';
     this.authority = `localhost:${String(target.port)}`;
     this.strict = target.strict ?? true;
+    this.piecemeal = target.piecemeal ?? false;
     this.patience = target.patience ?? PATIENCE;
     socket.on('data', (chunk: Buffer) => {
       this.read(chunk);
@@ -163,7 +167,8 @@ export class H2Client {
 
   /** Sends bytes, all in one write. */
   send(...bytes: readonly Uint8Array[]): void {
-    this.socket.write(Buffer.concat(bytes));
+    if (this.piecemeal) for (const one of bytes) this.socket.write(one);
+    else this.socket.write(Buffer.concat(bytes));
   }
 
   /** Sends SETTINGS and keeps to them. */

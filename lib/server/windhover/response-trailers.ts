@@ -1,4 +1,4 @@
-/** The trailer fields of an answer on HTTP/1.1. */
+/** The trailer fields of an answer, on HTTP/1.1 and later. */
 import type { HttpResponseTrailersFeature } from '../../features/http-features.js';
 import { TrailerMap } from '../../http/trailer-fields.js';
 import { HeaderId } from '../../native/generated/header-names.js';
@@ -45,7 +45,7 @@ export class ResponseTrailers implements HttpResponseTrailersFeature {
 }
 
 function acceptsTrailers(slot: Slot): boolean {
-  if (slot.protocol() !== 'HTTP/1.1' || (slot.flags() & RequestFlag.HEAD_METHOD) !== 0)
+  if (slot.protocol() === 'HTTP/1.0' || (slot.flags() & RequestFlag.HEAD_METHOD) !== 0)
     return false;
   for (let i = slot.findKnown(HeaderId.Te, 0); i >= 0; i = slot.findKnown(HeaderId.Te, i + 1)) {
     if (TRAILERS.test(slot.fieldValue(i))) return true;

@@ -1,15 +1,10 @@
-/** The server that the cases of conformance are run against, and how they are run. */
+/** The servers that the cases of conformance are run against. */
 import { once } from 'node:events';
-import type { ExecutionContext } from 'ava';
-import test from 'ava';
 import { createApplication } from '../../../lib/server/server.js';
 import type { HttpContext } from '../../../lib/http/http-context.js';
 import { WindhoverServer } from '../../../lib/server/windhover-server.js';
 import type { Certificate } from '../certificates.js';
-import { serverCertificate } from '../certificates.js';
 import type { H2Target } from '../h2-client.js';
-import type { Case } from './case.js';
-import { Trial } from './case.js';
 
 /** How long a case waits for a frame (ms). Only a case that fails ever waits so long. */
 const PATIENCE = 10_000;
@@ -75,7 +70,7 @@ export async function startServers(certificate: Certificate): Promise<Conformanc
         https: { cert: certificate.cert, key: certificate.key },
       },
     ],
-  } as ConstructorParameters<typeof WindhoverServer>[0]);
+  });
   await server.start(createApplication(handle));
   const [cleartext, tls] = server.addresses.map((address) => Number(new URL(address).port));
   const common = { strict: true, patience: PATIENCE };
@@ -84,29 +79,4 @@ export async function startServers(certificate: Certificate): Promise<Conformanc
     tls: { port: tls, tls: { ca: certificate.cert, servername: 'localhost' }, ...common },
     stop: () => server.stop(AbortSignal.abort()),
   };
-}
-
-/** Makes two tests of each case: over cleartext and over TLS. One server serves all of a file. */
-export function testCases(cases: readonly Case[]): void {
-  let servers: ConformanceServers | undefined;
-  test.before(async () => {
-    servers = await startServers(serverCertificate());
-  });
-  test.after.always(async () => {
-    await servers?.stop();
-  });
-  for (const transport of ['cleartext', 'tls'] as const) {
-    for (const one of cases) {
-      if (one.only !== undefined && one.only !== transport) continue;
-      test(`${transport === 'tls' ? 'TLS' : 'h2c'}: ${one.title}`, async (t: ExecutionContext) => {
-        if (servers === undefined) throw new Error('the servers did not start');
-        const trial = new Trial(servers[transport]);
-        t.teardown(() => {
-          trial.close();
-        });
-        await one.run(trial);
-        t.pass();
-      });
-    }
-  }
 }

@@ -33,9 +33,7 @@ export function secureEndpoint(
   protocols: 'http1' | 'http2' | 'http1AndHttp2' = 'http1AndHttp2',
 ): EndpointOptions {
   const { cert, key } = sharedCertificate();
-  // Written before there was a type for it.
-  const endpoint: object = { host: '127.0.0.1', port: 0, protocols, https: { cert, key } };
-  return endpoint as EndpointOptions;
+  return { host: '127.0.0.1', port: 0, protocols, https: { cert, key } };
 }
 
 export async function startHttp2(

@@ -34,6 +34,8 @@ export interface StreamErrorOptions {
   readonly orConnection?: boolean;
   /** Codes that a server may use which ends the connection. Default: the same. */
   readonly connectionCodes?: readonly ErrorCode[];
+  /** Whether the stream may have been answered before the frame came that is wrong. */
+  readonly afterAnswer?: boolean;
   /** Whether a server other than windhover may answer with a 4xx or 5xx first, or instead. */
   readonly orAnswer?: boolean;
 }
@@ -54,6 +56,7 @@ export async function streamError(
     const frame = await client.take(fits, what);
     if (frame.type === 'HEADERS') {
       const status = frame.fields.find(({ name }) => name === ':status')?.value ?? '';
+      if (options.afterAnswer === true) continue;
       if (client.strict) throw client.error(`an answer, ${status}, instead of ${what}`);
       if (options.orAnswer === true && /^[45]/.test(status)) return;
       continue;

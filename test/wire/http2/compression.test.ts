@@ -1,4 +1,4 @@
-import { testCases } from '../../support/h2/conformance-server.js';
+import { testCases } from '../../support/h2/test-cases.js';
 import { compression } from './cases/compression.js';
 
 testCases(compression);

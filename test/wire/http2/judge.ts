@@ -1,6 +1,6 @@
 /**
  * Runs the cases of conformance against any server, and prints which it does not pass: how the cases
- * themselves are checked. `node dist/test/wire/http2/judge.js PORT [tls] [large] [strict] [-v] [MATCH]`
+ * themselves are checked. `node dist/test/wire/http2/judge.js PORT [tls] [large] [strict] [piecemeal] [-v] [MATCH]`
  */
 import type { Need } from '../../support/h2/case.js';
 import { Trial } from '../../support/h2/case.js';
@@ -13,6 +13,7 @@ const match = words.find((word) => !/^[a-z-]+$/.test(word)) ?? '';
 const target: H2Target = {
   port: Number(port),
   strict: flags.has('strict'),
+  piecemeal: flags.has('piecemeal'),
   patience: 2000,
   ...(flags.has('tls') ? { tls: { rejectUnauthorized: false, servername: 'localhost' } } : {}),
 };

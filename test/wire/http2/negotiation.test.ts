@@ -9,7 +9,7 @@ import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import type { EndpointOptions } from '../../../lib/server/options.js';
 import { H2Client } from '../../support/h2-client.js';
-import { PREFACE, settings } from '../../support/h2/frames.js';
+import { PREFACE, goaway, settings } from '../../support/h2/frames.js';
 import { secureEndpoint, sharedCertificate } from '../../support/h2/server.js';
 import { RawClient } from '../../support/raw-client.js';
 import type { WireServer } from '../../support/wire-server.js';
@@ -143,16 +143,20 @@ test('the preface is told apart however it is cut, and so is what only begins li
   }
 });
 
-test('an endpoint of HTTP/1.1 alone does not know the preface', async (t) => {
-  const { port } = await start(t, { host: '127.0.0.1', port: 0, protocols: 'http1' });
+test('an endpoint of HTTP/1.1 alone says so to the preface', async (t) => {
+  const { port, metrics } = await start(t, { host: '127.0.0.1', port: 0, protocols: 'http1' });
   const client = await RawClient.connect(port);
   t.teardown(() => {
     client.destroy();
   });
   void client.write(PREFACE);
-  const { status } = await client.answer();
-  t.true(status === 505 || status === 400, String(status));
-  await client.closed;
+  const answer = await client.rest();
+  // In words of HTTP/1.1, or in those that the client knows.
+  const text = answer.toString('latin1');
+  if (!/^HTTP\/1\.1 (400|505) /.test(text)) {
+    t.deepEqual(answer, goaway(0, 'HTTP_1_1_REQUIRED'));
+  }
+  t.is(metrics().requests, 0);
 });
 
 test('Upgrade: h2c is not taken (RFC 9113 section 3.1)', async (t) => {

@@ -52,7 +52,7 @@ overBoth('one stream more than the limit is refused, and runs no handler', async
       await gate.promise;
       await response.text('done');
     },
-    { limits: { http2: { maxStreamsPerConnection: 10 } } } as object,
+    { limits: { http2: { maxStreamsPerConnection: 10 } } },
   );
   const client = await open();
   t.is(client.serverSettings.get(Setting.MAX_CONCURRENT_STREAMS), 10);
