@@ -82,6 +82,16 @@ void tls_on_key_log(const SSL *ssl, const char *line) {
   if (filter->direct != NULL) read_secret(in ? &filter->direct->in : &filter->direct->out, line);
 }
 
+/*
+ * OpenSSL prints what it logs byte by byte, which takes microseconds for each secret: so only those that
+ * are wanted are logged. They come after the message of encrypted extensions; the handshake's before it.
+ */
+void tls_log_keys(const tls_filter *filter) {
+  const tls_site *site = filter->site == NULL ? filter->tls->first : filter->site;
+  wh_openssl.SSL_CTX_set_keylog_callback(site->context,
+                                         filter->secrets_come ? tls_on_key_log : NULL);
+}
+
 /* One half of HMAC (RFC 2104): the hash of the key, padded with `pad`, and of data. */
 static int hash_padded(const tls_hash *hash, const direction *from, uint8_t pad,
                        const uint8_t *data, size_t length, uint8_t *out) {

@@ -63,6 +63,7 @@
   F(SSL_has_pending)                      \
   F(SSL_set_read_ahead)                   \
   F(SSL_want)                             \
+  F(SSL_state_string)                     \
   F(SSL_version)                          \
   F(SSL_get_version)                      \
   F(SSL_get_certificate)                  \

@@ -245,6 +245,7 @@ void wh_tls_handshake(wh_filter *base, wh_connection *connection, uint8_t *scrat
   filter->source_length = waiting;
   filter->wire = wire;
   filter->starved = 0;
+  tls_log_keys(filter);
   int done = wh_openssl.SSL_do_handshake(filter->ssl) == 1;
   filter->wire = NULL;
   filter->handshake_bytes += (uint32_t)(waiting - filter->source_length);
