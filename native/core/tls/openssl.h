@@ -151,7 +151,7 @@
   F(ERR_reason_error_string)
 
 typedef struct wh_openssl_table {
-#define WH_OPENSSL_MEMBER(name) __typeof__(name) *name;
+#define WH_OPENSSL_MEMBER(name) __typeof__(name) *name; /* NOLINT(bugprone-macro-parentheses) */
   WH_OPENSSL_FUNCTIONS(WH_OPENSSL_MEMBER)
 #undef WH_OPENSSL_MEMBER
 } wh_openssl_table;
