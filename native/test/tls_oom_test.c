@@ -99,7 +99,7 @@ static void create_all(const wh_tls_identity *identity, size_t stride) {
     size_t step = 1;
     while (!create(whose, nth)) {
       /* OpenSSL makes thousands, most of them alike. */
-      if (whose == OPENSSLS && nth > 200) step = stride;
+      if (whose == OPENSSLS && nth > 60) step = stride;
       nth += step;
     }
     assert_true(nth > 5);
@@ -109,7 +109,7 @@ static void create_all(const wh_tls_identity *identity, size_t stride) {
 static void creating(void **state) {
   (void)state;
   wh_tls_identity identity = identity_of(&chain);
-  create_all(&identity, 61);
+  create_all(&identity, 97);
 }
 
 static void creating_locked(void **state) {
@@ -190,7 +190,7 @@ static void serving(void **state) {
     for (int resumed = 0; resumed < 2; resumed++) {
       for (owner whose = OURS; whose <= OPENSSLS; whose++) {
         size_t nth = 1;
-        for (;; nth += nth < 300 || whose == OURS ? 1 : 11) {
+        for (;; nth += nth < 60 || whose == OURS ? 1 : 29) {
           end_world();
           fail_at(whose, nth);
           int good = serve(tls, context, resumed ? &session : &none);

@@ -26,7 +26,11 @@
 /* Up to so many bytes data and type are put together first: one call of the cipher instead of two. */
 #define TOGETHER 1024U
 /* Records by one key: AES-GCM is good for 2^24.5 full ones (RFC 8446, section 5.5). */
+#ifdef WH_TEST
+#define RECORDS_PER_KEY 500U
+#else
 #define RECORDS_PER_KEY (1U << 23)
+#endif
 /* Messages that are no data in a row, before the connection is a nuisance. */
 #define MOST_MESSAGES 32
 
@@ -80,6 +84,16 @@ void tls_on_key_log(const SSL *ssl, const char *line) {
   if (filter->direct == NULL) filter->direct = wh_zalloc(sizeof *filter->direct);
   /* Without memory OpenSSL's own record layer does it. */
   if (filter->direct != NULL) read_secret(in ? &filter->direct->in : &filter->direct->out, line);
+}
+
+/*
+ * OpenSSL prints what it logs byte by byte, which takes microseconds for each secret: so only those that
+ * are wanted are logged. They come after the message of encrypted extensions; the handshake's before it.
+ */
+void tls_log_keys(const tls_filter *filter) {
+  const tls_site *site = filter->site == NULL ? filter->tls->first : filter->site;
+  wh_openssl.SSL_CTX_set_keylog_callback(site->context,
+                                         filter->secrets_come ? tls_on_key_log : NULL);
 }
 
 /* One half of HMAC (RFC 2104): the hash of the key, padded with `pad`, and of data. */

@@ -5,14 +5,14 @@
 
 static const tls_filter *facts_of(const wh_filter *filter) { return (const tls_filter *)filter; }
 
-void wh_tls_get_facts(const wh_filter *base, wh_tls_facts *out) {
-  const tls_filter *filter = facts_of(base);
-  SSL *ssl = filter->ssl;
+void wh_tls_get_facts(const wh_filter *filter, wh_tls_facts *out) {
+  const tls_filter *own = facts_of(filter);
+  SSL *ssl = own->ssl;
   memset(out, 0, sizeof *out);
   out->protocol = out->cipher = out->alpn = out->group = "";
-  out->host_name = filter->server_name == NULL ? "" : filter->server_name;
+  out->host_name = own->server_name == NULL ? "" : own->server_name;
   out->verified = -1;
-  if (ssl == NULL || filter->phase == TLS_HANDSHAKING) return;
+  if (ssl == NULL || own->phase == TLS_HANDSHAKING) return;
   out->protocol = wh_openssl.SSL_get_version(ssl);
   const SSL_CIPHER *cipher = wh_openssl.SSL_get_current_cipher(ssl);
   if (cipher != NULL) {
@@ -33,8 +33,8 @@ void wh_tls_get_facts(const wh_filter *base, wh_tls_facts *out) {
   wh_openssl.ERR_clear_error();
 }
 
-size_t wh_tls_peer_certificate(const wh_filter *base, size_t index, uint8_t *out, size_t size) {
-  SSL *ssl = facts_of(base)->ssl;
+size_t wh_tls_peer_certificate(const wh_filter *filter, size_t index, uint8_t *out, size_t size) {
+  SSL *ssl = facts_of(filter)->ssl;
   if (ssl == NULL) return 0;
   /* As verified; or as the client sent it, where nobody could: then its own stands apart. */
   const STACK_OF(X509) *chain = wh_openssl.SSL_get0_verified_chain(ssl);
@@ -58,16 +58,16 @@ size_t wh_tls_peer_certificate(const wh_filter *base, size_t index, uint8_t *out
   return length <= 0 ? 0 : (size_t)length;
 }
 
-int wh_tls_channel_binding(const wh_filter *base, uint8_t out[32]) {
+int wh_tls_channel_binding(const wh_filter *filter, uint8_t out[32]) {
   static const char label[] = "EXPORTER-Channel-Binding";
-  const tls_filter *filter = facts_of(base);
-  if (filter->ssl == NULL || filter->phase == TLS_HANDSHAKING) return WH_ERR_NOT_SUPPORTED;
+  const tls_filter *own = facts_of(filter);
+  if (own->ssl == NULL || own->phase == TLS_HANDSHAKING) return WH_ERR_NOT_SUPPORTED;
   /* RFC 9266, section 4: of TLS 1.2 only where the master secret is bound to the handshake. */
-  if (wh_openssl.SSL_version(filter->ssl) < TLS1_3_VERSION &&
-      wh_openssl.SSL_ctrl(filter->ssl, SSL_CTRL_GET_EXTMS_SUPPORT, 0, NULL) != 1) {
+  if (wh_openssl.SSL_version(own->ssl) < TLS1_3_VERSION &&
+      wh_openssl.SSL_ctrl(own->ssl, SSL_CTRL_GET_EXTMS_SUPPORT, 0, NULL) != 1) {
     return WH_ERR_NOT_SUPPORTED;
   }
-  int done = wh_openssl.SSL_export_keying_material(filter->ssl, out, 32, label, sizeof label - 1,
+  int done = wh_openssl.SSL_export_keying_material(own->ssl, out, 32, label, sizeof label - 1,
                                                    (const unsigned char *)"", 0, 1);
   wh_openssl.ERR_clear_error();
   return done == 1 ? WH_OK : WH_ERR_NO_MEMORY;

@@ -72,6 +72,7 @@ static int refuse(tls_filter *filter, int *alert, int which, const char *reason)
 
 static int enter(SSL *ssl, tls_filter *filter, const tls_site *site) {
   filter->site = site;
+  tls_log_keys(filter);
   if (site == filter->tls->first) return 1;
   return wh_openssl.SSL_set_SSL_CTX(ssl, site->context) != NULL &&
          wh_openssl.SSL_ctrl(ssl, SSL_CTRL_SET_MIN_PROTO_VERSION, site->least_version, NULL) &&

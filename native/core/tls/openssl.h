@@ -63,6 +63,7 @@
   F(SSL_has_pending)                      \
   F(SSL_set_read_ahead)                   \
   F(SSL_want)                             \
+  F(SSL_state_string)                     \
   F(SSL_version)                          \
   F(SSL_get_version)                      \
   F(SSL_get_certificate)                  \
@@ -150,7 +151,7 @@
   F(ERR_reason_error_string)
 
 typedef struct wh_openssl_table {
-#define WH_OPENSSL_MEMBER(name) __typeof__(name) *name;
+#define WH_OPENSSL_MEMBER(name) __typeof__(name) *name; /* NOLINT(bugprone-macro-parentheses) */
   WH_OPENSSL_FUNCTIONS(WH_OPENSSL_MEMBER)
 #undef WH_OPENSSL_MEMBER
 } wh_openssl_table;

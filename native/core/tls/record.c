@@ -227,8 +227,7 @@ static void finish_handshake(tls_filter *filter, wh_connection *connection, uint
 
 size_t wh_tls_waiting(const wh_filter *filter) { return ((const tls_filter *)filter)->held_length; }
 
-void wh_tls_handshake(wh_filter *base, wh_connection *connection, uint8_t *scratch) {
-  tls_filter *filter = filter_of(base);
+static void go_on_shaking(tls_filter *filter, wh_connection *connection, uint8_t *scratch) {
   filter->due = 0;
   if (filter->phase != TLS_HANDSHAKING || connection->closed) return;
   wh_openssl.ERR_clear_error();
@@ -245,6 +244,7 @@ void wh_tls_handshake(wh_filter *base, wh_connection *connection, uint8_t *scrat
   filter->source_length = waiting;
   filter->wire = wire;
   filter->starved = 0;
+  tls_log_keys(filter);
   int done = wh_openssl.SSL_do_handshake(filter->ssl) == 1;
   filter->wire = NULL;
   filter->handshake_bytes += (uint32_t)(waiting - filter->source_length);
@@ -264,6 +264,10 @@ void wh_tls_handshake(wh_filter *base, wh_connection *connection, uint8_t *scrat
   }
   filter->source_length = 0;
   wh_free(held);
+}
+
+void wh_tls_handshake(wh_filter *filter, wh_connection *connection, uint8_t *scratch) {
+  go_on_shaking(filter_of(filter), connection, scratch);
 }
 
 /* --- the filter --- */

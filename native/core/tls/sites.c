@@ -303,7 +303,6 @@ static int set_behaviour(wh_tls *tls, const tls_site *site, const wh_tls_setting
   wh_openssl.SSL_CTX_set_client_hello_cb(context, tls_on_client_hello, tls);
   wh_openssl.SSL_CTX_set_alpn_select_cb(context, tls_on_alpn, tls);
   wh_openssl.SSL_CTX_set_info_callback(context, tls_on_info);
-  wh_openssl.SSL_CTX_set_keylog_callback(context, tls_on_key_log);
   wh_openssl.SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
                                    (void (*)(void))on_server_name);
   return WH_OK;

@@ -93,18 +93,19 @@ typedef struct tls_filter {
   char *server_name;     /* that the client named, lower case; NULL = none */
   const char *violation; /* why the connection cannot go on, where OpenSSL would let it */
   uint32_t handshake_bytes;
-  uint16_t controls;      /* steps of messages that are no data, since the last data */
-  uint8_t phase;          /* enum tls_phase */
-  uint8_t due : 1;        /* handshake_due was told */
-  uint8_t paused : 1;     /* reads nothing until the handshake goes on */
-  uint8_t wire_ended : 1; /* the wire has, during the handshake */
-  uint8_t peer_ended : 1; /* the owner was told of the end */
-  uint8_t notified : 1;   /* the peer's close_notify has come */
-  uint8_t starved : 1;    /* OpenSSL asked for bytes and there were none */
-  uint8_t no_memory : 1;  /* for the wire */
-  uint8_t ended : 1;      /* our side */
-  uint8_t seal_waits : 1; /* the connection wanted to write and could not */
-  uint8_t ticket_due : 1; /* TLS 1.3: one goes out before the first data */
+  uint16_t controls;        /* steps of messages that are no data, since the last data */
+  uint8_t phase;            /* enum tls_phase */
+  uint8_t due : 1;          /* handshake_due was told */
+  uint8_t paused : 1;       /* reads nothing until the handshake goes on */
+  uint8_t wire_ended : 1;   /* the wire has, during the handshake */
+  uint8_t peer_ended : 1;   /* the owner was told of the end */
+  uint8_t notified : 1;     /* the peer's close_notify has come */
+  uint8_t starved : 1;      /* OpenSSL asked for bytes and there were none */
+  uint8_t no_memory : 1;    /* for the wire */
+  uint8_t ended : 1;        /* our side */
+  uint8_t seal_waits : 1;   /* the connection wanted to write and could not */
+  uint8_t secrets_come : 1; /* those of the records are what OpenSSL derives next */
+  uint8_t ticket_due : 1;   /* TLS 1.3: one goes out before the first data */
 } tls_filter;
 
 /* Puts "text: why" into the message, `why` being OpenSSL's reason, and clears its errors. */
@@ -159,6 +160,8 @@ int tls_on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_C
 /* What all connections share. 0 or WH_ERR_NO_MEMORY; whatever the result, tls_direct_release follows. */
 int tls_direct_init(wh_tls *tls);
 void tls_direct_release(wh_tls *tls);
+/* Before OpenSSL goes on with a handshake: makes it tell the secrets of the records when they come. */
+void tls_log_keys(const tls_filter *filter);
 /* Takes the secrets of the records. OpenSSL's callback. */
 void tls_on_key_log(const SSL *ssl, const char *line);
 /* The handshake is done: takes the records over from OpenSSL. Whether it does; else OpenSSL goes on. */

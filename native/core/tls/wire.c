@@ -12,6 +12,9 @@
 /* Steps of messages that are no data (a key update is three) before the connection is a nuisance. */
 #define MOST_CONTROLS 128
 
+/* TLS 1.3's encrypted extensions, by SSL_state_string: the numbers of states differ between versions. */
+#define SENDS_EXTENSIONS "TWEE"
+
 static int wire_read(BIO *bio, char *out, size_t size, size_t *got) {
   tls_filter *filter = wh_openssl.BIO_get_data(bio);
   if (filter->source_length == 0 || filter->violation != NULL) {
@@ -89,7 +92,13 @@ static void violate(tls_filter *filter, const SSL *ssl, const char *reason) {
 
 void tls_on_info(const SSL *ssl, int where, int value) {
   tls_filter *filter = tls_filter_of(ssl);
-  if (filter == NULL || filter->phase != TLS_OPEN) return;
+  if (filter == NULL) return;
+  if (filter->phase == TLS_HANDSHAKING && where == SSL_CB_ACCEPT_LOOP && !filter->secrets_come &&
+      filter->site != NULL && strcmp(wh_openssl.SSL_state_string(ssl), SENDS_EXTENSIONS) == 0) {
+    filter->secrets_come = 1;
+    tls_log_keys(filter);
+  }
+  if (filter->phase != TLS_OPEN) return;
   if (where == SSL_CB_READ_ALERT && (value & 0xff) == SSL_AD_CLOSE_NOTIFY) {
     filter->notified = 1;
   } else if (where == SSL_CB_WRITE_ALERT && (value & 0xff) == SSL_AD_NO_RENEGOTIATION) {
