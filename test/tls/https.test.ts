@@ -261,7 +261,7 @@ test('what cannot be used fails the start by name, and shows no secret', async (
 });
 
 test('a handshake that does not end is ended', async (t) => {
-  const limits = { handshakeTimeout: 150 };
+  const limits = { handshakeTimeout: 1_500 }; // a busy machine needs some of that itself
   const { server, port, connect } = await startHttps(t, { cert, key }, undefined, { limits });
   const started = performance.now();
   const silent = connectTcp(port, '127.0.0.1');
@@ -273,7 +273,7 @@ test('a handshake that does not end is ended', async (t) => {
       await once(socket, 'close');
     }),
   );
-  t.true(performance.now() - started >= 140);
+  t.true(performance.now() - started >= 1_400);
   // Who is through has all the time.
   const socket = await connect();
   await until(() => server.metrics().connections === 1, 'the others are gone');
