@@ -1,5 +1,6 @@
 /** How connections end: by a stop, by a client that goes, by time; and no request is lost with them. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { H2Client } from '../../support/h2-client.js';
 import { data, goaway, headers } from '../../support/h2/frames.js';
 import { block } from '../../support/h2/hpack.js';
 import type { Received } from '../../support/h2/received.js';
@@ -176,8 +177,8 @@ overBoth('PINGs alone do not keep an idle connection past its time', async (t, s
     limits: { keepAliveTimeout: 500 },
   });
   const client = await open();
-  t.is((await client.fetch(client.get())).text, 'hello');
   const began = performance.now();
+  t.is((await client.fetch(client.get())).text, 'hello');
   while (client.ending === undefined && performance.now() - began < 15_000) {
     await client.ping().catch(() => undefined);
     await delay(20);
@@ -190,16 +191,21 @@ overBoth('PINGs alone do not keep an idle connection past its time', async (t, s
 
 overBoth('a connection with a request that runs is not idle', async (t, start) => {
   const gate = deferred();
-  const { open } = await start(
+  const { target } = await start(
     async ({ response }) => {
       await gate.promise;
       await response.text('late');
     },
-    { limits: { keepAliveTimeout: 200 } },
+    { limits: { keepAliveTimeout: 500 } },
   );
-  const client = await open();
-  const id = client.request(client.get());
-  await delay(1500);
+  // The request comes with the preface: until there is one, the connection is idle.
+  const client = await H2Client.connect(target);
+  t.teardown(() => {
+    client.destroy();
+  });
+  const id = client.nextId();
+  client.start(headers(id, block(client.get()), { endStream: true }));
+  await delay(2000);
   gate.resolve();
   t.is((await client.response(id)).text, 'late');
   t.is(await client.ended(), 'end', 'and then it is');
