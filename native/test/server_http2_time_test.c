@@ -224,6 +224,7 @@ static void a_silent_client_is_asked_whether_it_is_there(void **state) {
   clock_advance(1100);
   RUN_UNTIL(a, (h2_pump(h), h->pings == 1));
   h2_ping(h, NGHTTP2_FLAG_ACK);
+  h2_sync(h);
   advance(h, 5100);
   advance(h, 9000);
   assert_int_equal(h->pings, 1);
