@@ -168,6 +168,21 @@ static void an_end_with_release_sends_what_waits(void **state) {
   h2_free(h);
 }
 
+static void a_second_end_may_release(void **state) {
+  app *a = *state;
+  h2 *h = h2_open(a);
+  uint32_t id;
+  app_request *r = tunnel(a, h, &id);
+  app_end(r, 0);
+  RUN_UNTIL(a, h2_seen(h, id)->ended);
+  app_end(r, RELEASE);
+  h2_expect_reset(h, id, NGHTTP2_CANCEL);
+  app_quiet(a);
+  assert_int_equal(upgraded(a), 0);
+  assert_int_equal(app_in_use(a), 0);
+  h2_free(h);
+}
+
 static void resets_and_aborts_end_both_sides(void **state) {
   app *a = *state;
   h2 *h = h2_open(a);
@@ -265,6 +280,7 @@ int main(void) {
       H2_TEST(the_application_ends_first),
       H2_TEST(what_waits_is_read_after_both_ends),
       H2_TEST(an_end_with_release_sends_what_waits),
+      H2_TEST(a_second_end_may_release),
       H2_TEST(resets_and_aborts_end_both_sides),
       H2_TEST(what_is_no_tunnel_is_answered),
       H2_TEST(extended_connect),

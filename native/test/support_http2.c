@@ -157,6 +157,14 @@ void h2_reset(h2 *h, uint32_t id, uint32_t code) {
 
 void h2_ping(h2 *h, unsigned flags) { h2_frame(h, NGHTTP2_PING, flags, 0, "12345678", 8); }
 
+void h2_sync(h2 *h) {
+  h2_pump(h);
+  int acks = h->ping_acks;
+  RUN_UNTIL(h->app, (h2_pump(h), h->settings > 0) || h2_ended(h));
+  h2_ping(h, 0);
+  RUN_UNTIL(h->app, (h2_pump(h), h->ping_acks > acks) || h2_ended(h));
+}
+
 /* --- what came --- */
 
 static h2_stream *stream_of(h2 *h, uint32_t id) {
@@ -224,7 +232,9 @@ static void take_settings(h2 *h, unsigned flags, const uint8_t *payload, size_t 
     return;
   }
   h->settings++;
-  h2_frame(h, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, NULL, 0);
+  if (h->client->fd >= 0 && !h->client->half_close) {
+    h2_frame(h, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, NULL, 0);
+  }
   for (size_t at = 0; at + 6 <= length; at += 6) {
     if (payload[at + 1] == NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) {
       h->max_streams = get32(payload + at + 2);

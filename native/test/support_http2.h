@@ -74,6 +74,8 @@ void h2_window(h2 *h, uint32_t id, uint32_t increment);
 void h2_setting(h2 *h, unsigned which, uint32_t value);
 void h2_reset(h2 *h, uint32_t id, uint32_t code);
 void h2_ping(h2 *h, unsigned flags);
+/* Waits until the server has taken all that was sent, by a PING. */
+void h2_sync(h2 *h);
 
 /* --- what came --- */
 

@@ -310,11 +310,16 @@ static void http2_file(wh_exchange *exchange, const wh_answer *answer) {
   carry_out(stream);
 }
 
-/* Our side of a tunnel ends: the application may go on reading. */
+static void http2_released(wh_exchange *exchange);
+
+/* Our side of a tunnel ends: the application may go on reading, where it has not released it too. */
 static void end_tunnel(wh_http2_stream *stream) {
-  if (stream->out_ended) return;
-  stream->out_ended = 1;
-  carry_out(stream);
+  if (!stream->out_ended) {
+    stream->out_ended = 1;
+    carry_out(stream);
+  } else if (stream->exchange->released) {
+    http2_released(stream->exchange);
+  }
 }
 
 static void http2_trailers(wh_exchange *exchange, const wh_answer *answer) {

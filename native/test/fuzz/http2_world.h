@@ -216,7 +216,7 @@ static void take_body(request *r, uint32_t offset, uint32_t length) {
   MUST(r->open && r->reads > 0 && !r->complete && !r->aborted);
   for (uint32_t i = 0; i < length; i++) MUST(arena[offset + i] != 0xEE);
   r->received += length;
-  if (r->has_length && !r->tunnel) MUST(r->received <= r->content_length);
+  if (r->has_length && !r->connect) MUST(r->received <= r->content_length);
 }
 
 static void check_lines(const uint8_t *lines, uint32_t length) {
