@@ -93,7 +93,10 @@ function frames(
     ends: CALM,
     flood,
     seconds: 5,
-    start: (attacker) => attacker.flood(MANY, () => piece),
+    start: (attacker) => {
+      attacker.send(open(attacker, HOLD)); // or the connection is idle, and ends as such
+      return attacker.flood(MANY, () => piece);
+    },
     ...more,
   };
 }
@@ -327,7 +330,10 @@ export const http2Attacks: readonly Http2Attack[] = [
     {
       ends: [...CALM, 'PROTOCOL_ERROR'],
       flood: undefined,
-      start: (attacker) => attacker.flood(MANY, (n) => priorityUpdate(2 * n + 1, 'u=1')),
+      start: (attacker) => {
+        attacker.send(open(attacker, HOLD));
+        return attacker.flood(MANY, (n) => priorityUpdate(2 * n + 1, 'u=1'));
+      },
     },
   ),
   frames('WINDOW_UPDATE', 'windowUpdates', 'http2.maxWindowUpdates 20,000', windowUpdate(0, 1)),
@@ -507,6 +513,7 @@ export const http2Attacks: readonly Http2Attack[] = [
     seconds: 4,
     options: { ack: false },
     start: (attacker) => {
+      attacker.send(open(attacker, HOLD));
       attacker.every(200, () => {
         attacker.send(open(attacker, GET));
       });
