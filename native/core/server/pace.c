@@ -8,6 +8,7 @@ typedef struct meter {
   uint64_t end;    /* of the window, ms */
   uint64_t bytes;  /* so far in this window, or where the count stood at its start */
   uint64_t paused; /* ms that the window still had when reading paused; 0 = it did not */
+  uint8_t excused; /* this is another window, because the last one's end was noticed late */
 } meter;
 
 typedef struct wh_pace {
@@ -65,9 +66,16 @@ static uint64_t taken_of(const wh_connection *connection) {
 /* How late the timer may be (ms): a server that was busy elsewhere for longer has not listened to the client. */
 #define LATE_MOST 500U
 
-/* Whether the window's end was noticed in time; if not it gets a new one. */
+/*
+ * Whether the window's end was noticed in time; if not it gets a new one. Not twice in a row: who keeps the
+ * server busy must not be let off for ever.
+ */
 static int is_in_time(meter *m, uint64_t now, wh_data_rate rate, uint64_t bytes) {
-  if (now <= m->end + LATE_MOST) return 1;
+  if (now <= m->end + LATE_MOST || m->excused) {
+    m->excused = 0;
+    return 1;
+  }
+  m->excused = 1;
   m->bytes = bytes;
   m->end = now + (uint64_t)rate.grace;
   return 0;
