@@ -38,6 +38,10 @@ export interface Http2Attack {
   /** Within which it must have ended. */
   readonly seconds: number;
   readonly options?: Omit<AttackerOptions, 'port' | 'tls'>;
+  /** How many connections the test makes. Default 1. */
+  readonly connections?: number;
+  /** What they may make the server need (bytes), where that is more than usual. */
+  readonly most?: number;
   /** Over a connection to an endpoint of TLS, which has not shaken hands. */
   readonly beforeTls?: boolean;
   /** Begins; may go on until the connection ends. */
@@ -421,6 +425,8 @@ export const http2Attacks: readonly Http2Attack[] = [
   {
     name: 'open POSTs',
     sends: '100 × POST without DATA',
+    connections: 50,
+    most: 120_000_000,
     limit: 'minRequestBodyDataRate 240 B/s over 2 s, then keepAliveTimeout 3 s',
     ends: ['NO_ERROR'],
     timeout: 'requestBodyDataRate',
