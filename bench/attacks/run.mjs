@@ -1,6 +1,7 @@
 /**
  * Attacks a server and tells how each attack ended, what memory it took, and what a well-behaved client
- * felt of it. Arguments: --connections N (default 200), --only NAME, --together, --json.
+ * felt of it. Arguments: --connections N (default 200), --only NAME, --protocol http1 or http2 (default:
+ * both), --together, --json.
  */
 
 import { fork, spawnSync } from 'node:child_process';
@@ -8,17 +9,28 @@ import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { Attacker } from '../../dist/test/support/h2/attacker.js';
+import { http2Attacks } from '../../dist/test/support/h2/attacks.js';
 import { attacks } from './attacks.mjs';
 
 const { values } = parseArgs({
   options: {
     connections: { type: 'string', default: '200' },
     only: { type: 'string' },
+    protocol: { type: 'string' },
     together: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
 const connections = Number(values.connections);
+
+/**
+ * @typedef {object} AnyAttack
+ * @property {string} name
+ * @property {string} limit
+ * @property {readonly string[]} ends How it may end.
+ * @property {() => Promise<string>} once One connection of it; how it ended.
+ */
 
 /** @param {string} name @param {string[]} args */
 function start(name, args) {
@@ -77,8 +89,26 @@ function attackOnce(attack, port) {
   });
 }
 
+/**
+ * One attacking connection of HTTP/2.
+ *
+ * @param {import('../../dist/test/support/h2/attacks.js').Http2Attack} attack
+ * @param {number} port
+ */
+async function attackHttp2(attack, port) {
+  try {
+    const attacker = await Attacker.open({ port, ...attack.options });
+    const work = attack.start(attacker);
+    await attacker.end(attack.seconds * 1000 * (values.together ? 6 : 1));
+    await work;
+    return attacker.outcome;
+  } catch {
+    return 'closed';
+  }
+}
+
 const server = start('server.mjs', []);
-const { port } = await next(server);
+const { port, http2Port, tlsPort } = await next(server);
 const prober = start('probe.mjs', [String(port)]);
 // What the attackers take of the processors is not what the server does to its clients: so they only
 // get what is left over. Where there is no chrt they compete.
@@ -86,16 +116,37 @@ if (!values.together)
   spawnSync('chrt', ['--all-tasks', '--idle', '--pid', '0', String(process.pid)]);
 const megabytes = (/** @type {number} */ bytes) => Math.round(bytes / 1e6);
 
-/** @param {import('./attacks.mjs').Attack} attack @param {readonly string[]} ends */
+/** @type {AnyAttack[]} */
+const chosen = [
+  ...attacks.map((attack) => ({
+    ...attack,
+    // The slow reader's and the pipeliner's answers are partly read once they wake up.
+    ends: attack.ends[0] === 'closed' ? [...attack.ends, '200'] : attack.ends,
+    protocol: 'http1',
+    once: () => attackOnce(attack, port),
+  })),
+  ...http2Attacks.map((attack) => ({
+    ...attack,
+    name: `HTTP/2: ${attack.name}`,
+    // Who floods on while nobody reads may not get to see the last words.
+    ends: [...attack.ends, 'closed'],
+    protocol: 'http2',
+    once: () => attackHttp2(attack, attack.beforeTls ? tlsPort : http2Port),
+  })),
+].filter(
+  ({ name, protocol }) =>
+    (values.only === undefined || name === values.only) &&
+    (values.protocol === undefined || protocol === values.protocol),
+);
+
+/** @param {AnyAttack} attack @param {readonly string[]} ends */
 function countRight(attack, ends) {
-  // The slow reader's and the pipeliner's answers are partly read once they wake up.
-  const may = attack.ends[0] === 'closed' ? [...attack.ends, '200'] : attack.ends;
-  return ends.filter((end) => may.includes(end)).length;
+  return ends.filter((end) => attack.ends.includes(end)).length;
 }
 
-/** Attacks with all connections at once. @param {import('./attacks.mjs').Attack} attack */
+/** Attacks with all connections at once. @param {AnyAttack} attack */
 function attackAll(attack) {
-  return Promise.all(Array.from({ length: connections }, () => attackOnce(attack, port)));
+  return Promise.all(Array.from({ length: connections }, () => attack.once()));
 }
 
 /** Does something, and tells the most memory that the server had meanwhile. @param {() => Promise<any>} work */
@@ -121,8 +172,7 @@ async function watchMemory(work) {
 async function attackInTurn() {
   const reports = [];
   await ask(prober, { milliseconds: 1000 }); // warm
-  for (const attack of attacks) {
-    if (values.only !== undefined && attack.name !== values.only) continue;
+  for (const attack of chosen) {
     const quiet = await ask(prober, { milliseconds: 1500 });
     const { result, ...memory } = await watchMemory(() =>
       Promise.all([attackAll(attack), ask(prober, { milliseconds: 1500 })]),
@@ -146,7 +196,7 @@ async function attackInTurn() {
 async function attackTogether() {
   const { result, ...memory } = await watchMemory(() =>
     Promise.all(
-      attacks.map(async (attack) => {
+      chosen.map(async (attack) => {
         const ends = await attackAll(attack);
         const ended = [...new Set(ends)].join(', ');
         return { attack: attack.name, connections, ended, right: countRight(attack, ends) };

@@ -1,6 +1,6 @@
 /**
  * The server under attack: a process of its own, which tells its memory when asked. It listens for HTTP/1,
- * for HTTP/2 in cleartext, and for both over TLS.
+ * for HTTP/2 in cleartext, and for both over TLS. Argument: --default-limits, rather than short ones.
  */
 
 import { createApplication, WindhoverServer } from '../../dist/lib/index.js';
@@ -11,7 +11,7 @@ import { limits } from './attacks.mjs';
 const piece = new Uint8Array(65_536);
 const text = 'x'.repeat(1000);
 const wide = 'x'.repeat(8000);
-const medium = new Uint8Array(300_000);
+const medium = new Uint8Array(200_000);
 
 /** @param {import('../../dist/lib/index.js').HttpContext} context */
 async function handle({ request, response }) {
@@ -27,9 +27,12 @@ async function handle({ request, response }) {
       return;
     case '/medium':
       // As an application that makes it would: a piece at a time.
-      for (let at = 0; at < medium.length; at += 30_000) {
-        await response.write(medium.slice(at, at + 30_000));
+      for (let at = 0; at < medium.length; at += 20_000) {
+        await response.write(medium.slice(at, at + 20_000));
       }
+      return;
+    case '/shared':
+      await response.bytes(medium);
       return;
     case '/hold':
       await new Promise((resolve) => {
@@ -57,7 +60,7 @@ const server = new WindhoverServer({
     { host, port: 0, protocols: 'http2' },
     { host, port: 0, protocols: 'http1AndHttp2', https: { cert, key } },
   ],
-  limits: { ...limits, ...attackLimits },
+  limits: process.argv.includes('--default-limits') ? {} : { ...limits, ...attackLimits },
 });
 await server.start(createApplication(handle, { onError: () => undefined }));
 process.on('message', (message) => {

@@ -5,6 +5,7 @@
  * Names are those of OpenTelemetry's semantic conventions for HTTP servers and of Kestrel (kestrel.md A12)
  * where they have one, `windhover.` otherwise.
  */
+import { HttpRequestFeature } from '../features/http-features.js';
 import type { RequestMessage, RequestRefusedMessage } from './diagnostics.js';
 import { channels } from './diagnostics.js';
 import type { ServerMetrics } from './metrics.js';
@@ -264,7 +265,7 @@ function recordDurations(server: Server, meter: MeterLike): () => void {
 function attributesOf(request: RequestMessage): MetricAttributes {
   const attributes: MetricAttributes = {
     'http.request.method': METHODS.has(request.method) ? request.method : '_OTHER',
-    'url.scheme': 'http',
+    'url.scheme': request.features.get(HttpRequestFeature)?.scheme ?? 'http',
     'network.protocol.name': 'http',
     'network.protocol.version': request.protocol.slice('HTTP/'.length),
   };

@@ -1,4 +1,4 @@
-/** Slow and hostile clients, all at once: each ends by its limit, and the server's memory stays bounded. */
+/** Slow and hostile clients of HTTP/1, all at once: each ends by its limit, and the server's memory stays bounded. */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -22,6 +22,8 @@ test.serial('every attack ends by its limit, and takes no more memory than that'
   const { stdout } = await run(process.execPath, [
     program,
     '--together',
+    '--protocol',
+    'http1',
     '--json',
     '--connections',
     '4',

@@ -3,6 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import type {
+  Http2FloodMessage,
   RequestMessage,
   RequestRefusedMessage,
   ServerStartMessage,
@@ -12,6 +13,8 @@ import { ChannelNames } from '../../lib/server/diagnostics.js';
 import { HttpContext } from '../../lib/http/http-context.js';
 import { createApplication } from '../../lib/server/server.js';
 import { WindhoverServer } from '../../lib/server/windhover-server.js';
+import { frame } from '../support/h2/frames.js';
+import { startHttp2 } from '../support/h2/server.js';
 import { captureErrors } from '../support/quiet-console.js';
 import { deferred, until } from '../support/until.js';
 import { startServer } from '../support/wire-server.js';
@@ -257,4 +260,40 @@ test.serial('a body that is refused is told of as such, and with its request', a
   t.is(refused[0].reason, 'invalidChunk');
   t.true(refused[0].input.includes('zz'));
   t.is(stops[0].statusCode, 400);
+});
+
+test.serial('a connection that a flood ends is told of, and logged', async (t) => {
+  const floods = listen<Http2FloodMessage>(t, ChannelNames.http2Flood).messages;
+  const lines: object[] = [];
+  const write = (level: string) => (details: object) => {
+    lines.push({ level, ...details });
+  };
+  const logger = {
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+  };
+  const { open, server } = await startHttp2(t, 'h2c', ({ response }) => response.text('a'), {
+    limits: { http2: { maxUnknownFrames: 3 } },
+    logger,
+  });
+  const client = await open();
+  await client.fetch(client.get());
+  client.send(...Array.from({ length: 4 }, () => frame(0xbe, 0, 0, 'x')));
+  t.is((await client.takeGoaway()).code, 'ENHANCE_YOUR_CALM');
+  await until(() => floods.length === 1, 'the flood is told');
+  const { connectionId, ...told } = floods[0];
+  const { localPort } = client.socket;
+  const details = { kind: 'unknownFrames', remoteAddress: '127.0.0.1', remotePort: localPort };
+  t.deepEqual(told, { server, ...details } as typeof told);
+  t.regex(connectionId, /^[0-9A-Z]+$/);
+  const line = lines.find((other) => 'event' in other && other.event === 'Http2Flood');
+  t.deepEqual(line, {
+    level: 'debug',
+    eventId: 1011,
+    event: 'Http2Flood',
+    connectionId,
+    ...details,
+  });
 });

@@ -2,6 +2,8 @@ import test from 'ava';
 import { metricsText } from '../../lib/server/metrics-text.js';
 import { createApplication } from '../../lib/server/server.js';
 import { WindhoverServer } from '../../lib/server/windhover-server.js';
+import { ping } from '../support/h2/frames.js';
+import { startHttp2 } from '../support/h2/server.js';
 import { deferred, until } from '../support/until.js';
 import { startServer } from '../support/wire-server.js';
 
@@ -206,4 +208,51 @@ test('metricsText is what Prometheus reads', async (t) => {
     counts,
   );
   t.true(metricsText(new WindhoverServer()).includes('windhover_connections 0\n'));
+});
+
+test('connections over HTTP/2, floods and handshakes are counted', async (t) => {
+  const { open, server } = await startHttp2(t, 'TLS', ({ response }) => response.text('a'), {
+    limits: { http2: { maxPings: 10 } },
+  });
+  const none = Object.values(server.metrics().http2Floods);
+  t.true(none.length >= 9);
+  t.deepEqual(new Set(none), new Set([0]));
+  const quiet = await open();
+  t.is((await quiet.fetch(quiet.get())).status, 200);
+  const flooding = await open();
+  for (let i = 0; i < 11; i++) flooding.send(ping());
+  t.is((await flooding.takeGoaway()).code, 'ENHANCE_YOUR_CALM');
+  const metrics = server.metrics();
+  t.is(metrics.http2Connections, 2);
+  t.like(metrics.http2Floods, { pings: 1, resets: 0, unacknowledgedSettings: 0 });
+  const { handshakes, resumed, failed, active, duration } = metrics.tls;
+  t.deepEqual(
+    { handshakes, resumed, failed, active },
+    { handshakes: 2, resumed: 0, failed: 0, active: 0 },
+  );
+  t.is(
+    duration.counts.reduce((sum, count) => sum + count, 0),
+    2,
+  );
+  t.true(duration.sum > 0);
+  const text = metricsText(server);
+  for (const line of [
+    'windhover_http2_connections_total 2',
+    'windhover_http2_floods_total{kind="pings"} 1',
+    'windhover_tls_handshakes_total 2',
+    'windhover_active_tls_handshakes 0',
+    'windhover_tls_handshake_seconds_count 2',
+  ]) {
+    t.true(text.includes(`\n${line}\n`), line);
+  }
+});
+
+test('a handshake under way is active, and failed where it comes to nothing', async (t) => {
+  const { connect, server } = await startHttp2(t, 'TLS', ({ response }) => response.text('a'));
+  const client = await connect();
+  void client.write(Buffer.from('1603010200', 'hex'));
+  await until(() => server.metrics().tls.active === 1, 'it is active');
+  client.destroy();
+  await until(() => server.metrics().tls.active === 0, 'it is over');
+  t.like(server.metrics().tls, { handshakes: 0, failed: 1 });
 });

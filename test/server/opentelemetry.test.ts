@@ -5,6 +5,8 @@ import type {
   ObservableCallbackLike,
 } from '../../lib/server/opentelemetry.js';
 import { instrument } from '../../lib/server/opentelemetry.js';
+import { settings } from '../support/h2/frames.js';
+import { startHttp2 } from '../support/h2/server.js';
 import { captureErrors } from '../support/quiet-console.js';
 import { until } from '../support/until.js';
 import { startServer } from '../support/wire-server.js';
@@ -143,4 +145,47 @@ test.serial('durations are recorded for every request, refused ones included', a
   await client.request(rows[0][0]);
   await once('GET /\r\n\r\n');
   t.is(meter.recorded.length, 5);
+});
+
+test.serial('TLS, HTTP/2 and what is rejected have instruments', async (t) => {
+  const meter = new FakeMeter();
+  const { open, server } = await startHttp2(t, 'TLS', ({ response }) => response.text('a'), {
+    limits: { maxConcurrentConnections: 2, http2: { maxSettings: 5 } },
+  });
+  const end = instrument(server, meter);
+  const client = await open();
+  t.is((await client.fetch(client.get())).status, 200);
+  const flooding = await open();
+  await t.throwsAsync(open());
+  flooding.send(...Array.from({ length: 6 }, () => settings()));
+  t.is((await flooding.takeGoaway()).code, 'ENHANCE_YOUR_CALM');
+  t.is(meter.collect('kestrel.rejected_connections')[0].value, 1);
+  t.is(meter.collect('kestrel.active_tls_handshakes')[0].value, 0);
+  const handshakes = meter.recorded.filter(
+    ({ attributes }) => Object.keys(attributes).length === 0,
+  );
+  t.is(handshakes.length, 2);
+  const { duration } = server.metrics().tls;
+  const sum = handshakes.reduce((all, { value }) => all + value, 0);
+  t.true(
+    Math.abs(sum - duration.sum / 1e6) <= 0.13 * sum,
+    `${String(sum)} s for ${String(duration.sum)} µs`,
+  );
+  meter.collect('kestrel.active_tls_handshakes');
+  t.is(meter.recorded.filter(({ attributes }) => Object.keys(attributes).length === 0).length, 2);
+  t.is(meter.collect('windhover.http2_connections')[0].value, 2);
+  t.deepEqual(
+    meter.collect('windhover.http2_floods').filter(({ value }) => value > 0),
+    [{ value: 1, attributes: { 'windhover.flood': 'settings' } }],
+  );
+  t.deepEqual(meter.collect('windhover.tls_handshakes'), [
+    { value: 2, attributes: { 'windhover.tls_handshake': 'full' } },
+    { value: 0, attributes: { 'windhover.tls_handshake': 'resumed' } },
+    { value: 0, attributes: { 'windhover.tls_handshake': 'failed' } },
+  ]);
+  t.is(meter.units.get('kestrel.tls_handshake.duration'), 's');
+  const request = meter.recorded.find(({ attributes }) => 'url.scheme' in attributes);
+  t.like(request?.attributes, { 'url.scheme': 'https', 'network.protocol.version': '2' });
+  end();
+  t.is(meter.callbacks.size, 0);
 });

@@ -8,6 +8,7 @@ typedef struct meter {
   uint64_t end;    /* of the window, ms */
   uint64_t bytes;  /* so far in this window, or where the count stood at its start */
   uint64_t paused; /* ms that the window still had when reading paused; 0 = it did not */
+  uint8_t excused; /* this is another window, because the last one's end was noticed late */
 } meter;
 
 typedef struct wh_pace {
@@ -62,6 +63,24 @@ static uint64_t taken_of(const wh_connection *connection) {
   return acknowledged(connection);
 }
 
+/* How late the timer may be (ms): a server that was busy elsewhere for longer has not listened to the client. */
+#define LATE_MOST 500U
+
+/*
+ * Whether the window's end was noticed in time; if not it gets a new one. Not twice in a row: who keeps the
+ * server busy must not be let off for ever.
+ */
+static int is_in_time(meter *m, uint64_t now, wh_data_rate rate, uint64_t bytes) {
+  if (now <= m->end + LATE_MOST || m->excused) {
+    m->excused = 0;
+    return 1;
+  }
+  m->excused = 1;
+  m->bytes = bytes;
+  m->end = now + (uint64_t)rate.grace;
+  return 0;
+}
+
 /* Whether so many bytes are enough for the window, which may have become longer than it should. */
 static int keeps(const meter *m, wh_data_rate rate, uint64_t now, int64_t bytes) {
   int64_t length = (int64_t)(now - m->end) + rate.grace;
@@ -72,7 +91,7 @@ static void judge_request(wh_pace *pace, uint64_t now) {
   wh_connection *connection = pace->connection;
   wh_data_rate rate = rate_of(connection, 0);
   meter *m = &pace->request;
-  if (m->end == 0 || now < m->end) return;
+  if (m->end == 0 || now < m->end || !is_in_time(m, now, rate, 0)) return;
   if (keeps(m, rate, now, (int64_t)m->bytes)) {
     m->bytes = 0;
     m->end = now + (uint64_t)rate.grace;
@@ -92,8 +111,8 @@ static void judge_response(wh_pace *pace, uint64_t now) {
   wh_connection *connection = pace->connection;
   wh_data_rate rate = rate_of(connection, 1);
   meter *m = &pace->response;
-  if (m->end == 0 || now < m->end) return;
   uint64_t taken = taken_of(connection);
+  if (m->end == 0 || now < m->end || !is_in_time(m, now, rate, taken)) return;
   if (keeps(m, rate, now, (int64_t)(taken - m->bytes))) {
     m->bytes = taken;
     m->end = now + (uint64_t)rate.grace;

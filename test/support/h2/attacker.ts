@@ -46,7 +46,8 @@ export class Attacker {
   /** The id of the stream that was opened last. */
   lastId = -1;
   /** Called for each frame that came. */
-  onFrame: (type: number, streamId: number) => void = () => undefined;
+  onFrame: (type: number, streamId: number, length: number, isEnd: boolean) => void = () =>
+    undefined;
   private rest: Buffer = Buffer.alloc(0);
   private readonly timers: NodeJS.Timeout[] = [];
   private readonly over: Promise<void>;
@@ -196,7 +197,12 @@ export class Attacker {
     while (bytes.length - at >= HEADER_LENGTH) {
       const end = at + HEADER_LENGTH + bytes.readUIntBE(at, 3);
       if (end > bytes.length) break;
-      this.take(bytes[at + 3], bytes[at + 4], bytes.readUInt32BE(at + 5), bytes.subarray(at + 9));
+      this.take(
+        bytes[at + 3],
+        bytes[at + 4],
+        bytes.readUInt32BE(at + 5),
+        bytes.subarray(at + 9, end),
+      );
       at = end;
     }
     this.rest = bytes.subarray(at);
@@ -217,7 +223,7 @@ export class Attacker {
     if (type === FrameType.SETTINGS && !isAck && this.options.ack !== false) {
       this.send(settingsAck());
     }
-    this.onFrame(type, streamId);
+    this.onFrame(type, streamId, payload.length, (flags & Flag.END_STREAM) !== 0);
   }
 
   private finish(how: 'end' | 'reset'): void {

@@ -38,6 +38,10 @@ export interface Http2Attack {
   /** Within which it must have ended. */
   readonly seconds: number;
   readonly options?: Omit<AttackerOptions, 'port' | 'tls'>;
+  /** How many connections the test makes. Default 1. */
+  readonly connections?: number;
+  /** What they may make the server need (bytes), where that is more than usual. */
+  readonly most?: number;
   /** Over a connection to an endpoint of TLS, which has not shaken hands. */
   readonly beforeTls?: boolean;
   /** Begins; may go on until the connection ends. */
@@ -93,7 +97,10 @@ function frames(
     ends: CALM,
     flood,
     seconds: 5,
-    start: (attacker) => attacker.flood(MANY, () => piece),
+    start: (attacker) => {
+      attacker.send(open(attacker, HOLD)); // or the connection is idle, and ends as such
+      return attacker.flood(MANY, () => piece);
+    },
     ...more,
   };
 }
@@ -327,7 +334,10 @@ export const http2Attacks: readonly Http2Attack[] = [
     {
       ends: [...CALM, 'PROTOCOL_ERROR'],
       flood: undefined,
-      start: (attacker) => attacker.flood(MANY, (n) => priorityUpdate(2 * n + 1, 'u=1')),
+      start: (attacker) => {
+        attacker.send(open(attacker, HOLD));
+        return attacker.flood(MANY, (n) => priorityUpdate(2 * n + 1, 'u=1'));
+      },
     },
   ),
   frames('WINDOW_UPDATE', 'windowUpdates', 'http2.maxWindowUpdates 20,000', windowUpdate(0, 1)),
@@ -415,6 +425,8 @@ export const http2Attacks: readonly Http2Attack[] = [
   {
     name: 'open POSTs',
     sends: '100 × POST without DATA',
+    connections: 50,
+    most: 120_000_000,
     limit: 'minRequestBodyDataRate 240 B/s over 2 s, then keepAliveTimeout 3 s',
     ends: ['NO_ERROR'],
     timeout: 'requestBodyDataRate',
@@ -507,6 +519,7 @@ export const http2Attacks: readonly Http2Attack[] = [
     seconds: 4,
     options: { ack: false },
     start: (attacker) => {
+      attacker.send(open(attacker, HOLD));
       attacker.every(200, () => {
         attacker.send(open(attacker, GET));
       });
