@@ -137,6 +137,11 @@ export {
   HttpUpgradeFeature,
   RouteValuesFeature,
 } from './features/http-features.js';
+export {
+  Http2StreamIdFeature,
+  HttpExtendedConnectFeature,
+  HttpResetFeature,
+} from './features/http2-features.js';
 export type {
   InformationalHeaders,
   RequestBodySource,

@@ -11,6 +11,7 @@ import { requireFeature } from '../http/feature-access.js';
 import type { HttpContext } from '../http/http-context.js';
 import type { SocketGate, UpgradedSocket, WriteDone } from '../http/upgraded-socket.js';
 import { linkTo } from './duplex-link.js';
+import { extendedProtocolOf, UPGRADE_ANSWER_FIELDS } from './extended-connect.js';
 
 /** The most that such an answer can have before it upgrades, or in all where it does not (bytes). */
 const ANSWER_MAX = 131_072;
@@ -44,11 +45,14 @@ export class AnswerGate implements SocketGate {
   private written: Buffer = Buffer.alloc(0);
   /** Once the head has said that there is no upgrade: its status. */
   private refusal: number | undefined = undefined;
+  /** The request is an extended CONNECT, shown as an HTTP/1.1 request that asks for an upgrade. */
+  private readonly isExtended: boolean;
 
   constructor(
     private readonly context: HttpContext,
     private readonly socket: UpgradedSocket,
   ) {
+    this.isExtended = extendedProtocolOf(context) !== undefined;
     this.settled = new Promise((resolve, reject) => {
       this.settle = () => {
         this.isSettled = true;
@@ -106,7 +110,8 @@ export class AnswerGate implements SocketGate {
       const head = parseHead(this.written.toString('latin1', 0, end));
       this.written = this.written.subarray(end + HEAD_END.length);
       if (head.status < 200 && head.status !== 101) continue; // interim
-      const isConnect = this.context.request.method === 'CONNECT';
+      const { context, isExtended } = this;
+      const isConnect = context.request.method === 'CONNECT' && !isExtended;
       if (isConnect ? head.status >= 200 && head.status <= 299 : head.status === 101) {
         this.upgrade(head, done);
       } else {
@@ -121,8 +126,11 @@ export class AnswerGate implements SocketGate {
     const { context, socket } = this;
     const { response } = context;
     if (head.status !== 101) response.statusCode = head.status;
+    else if (this.isExtended) response.statusCode = 200;
     for (const [name, value] of head.lines) {
-      if (name.toLowerCase() !== 'connection') response.headers.append(name, value);
+      const lower = name.toLowerCase();
+      const dropped = this.isExtended ? UPGRADE_ANSWER_FIELDS.has(lower) : lower === 'connection';
+      if (!dropped) response.headers.append(name, value);
     }
     const feature: HttpUpgradeFeature & UpgradesOnto = requireFeature(
       context.features,
@@ -162,9 +170,12 @@ export class AnswerGate implements SocketGate {
     const { response } = this.context;
     response.statusCode = head.status;
     for (const [name, value] of head.lines) {
-      if (!FRAMING.has(name.toLowerCase())) response.headers.append(name, value);
+      const lower = name.toLowerCase();
+      if (FRAMING.has(lower) || (this.isExtended && lower === 'upgrade')) continue;
+      response.headers.append(name, value);
     }
-    response.headers.set('Connection', 'close');
+    // On HTTP/2 a stream ends by itself.
+    if (this.context.request.protocol !== 'HTTP/2') response.headers.set('Connection', 'close');
     this.refusal = head.status;
   }
 

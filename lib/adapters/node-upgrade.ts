@@ -6,14 +6,18 @@ import { WindhoverError } from '../http/errors.js';
 import type { HttpContext } from '../http/http-context.js';
 import { UpgradedSocket } from '../http/upgraded-socket.js';
 import { AnswerGate } from './answer-gate.js';
+import { extendedProtocolOf, upgradeLines } from './extended-connect.js';
 
 /** What a listener of node:http's `upgrade` event gets. */
 export interface NodeUpgrade {
-  /** The request: method, url, headers, rawHeaders, socket. It has no body. */
+  /**
+   * The request: method, url, headers, rawHeaders, socket. It has no body. An extended CONNECT of HTTP/2
+   * (RFC 8441) is shown as the HTTP/1.1 request that asks for the same: GET, with `Upgrade`.
+   */
   readonly request: IncomingMessage;
   /**
-   * The connection. The answer is to be written to it, head and all: 101 (CONNECT: 2xx) upgrades, any other
-   * status is sent as an ordinary answer, and destroying it without an answer ends the connection.
+   * The connection. The answer is to be written to it, head and all: 101 (CONNECT: 2xx) upgrades (and goes
+   * out as 200 where the request was an extended CONNECT), any other status is sent as an ordinary answer, and destroying it without an answer ends the connection.
    */
   readonly socket: UpgradedSocket;
   /** Always empty: what the client has sent behind its request comes by the socket. */
@@ -55,16 +59,21 @@ export function toNodeUpgrade(context: HttpContext): NodeUpgrade {
   };
 }
 
-function toIncomingMessage({ request }: HttpContext, socket: UpgradedSocket): IncomingMessage {
+function toIncomingMessage(context: HttpContext, socket: UpgradedSocket): IncomingMessage {
+  const { request } = context;
   const message = new IncomingMessage(socket as unknown as Socket);
-  const [major, minor] = request.protocol.slice('HTTP/'.length).split('.').map(Number);
+  const extended = extendedProtocolOf(context);
+  const added = extended === undefined ? [] : upgradeLines(extended);
+  const version = extended === undefined ? request.protocol : 'HTTP/1.1';
+  const [major, minor = 0] = version.slice('HTTP/'.length).split('.').map(Number);
   message.httpVersion = `${String(major)}.${String(minor)}`;
   message.httpVersionMajor = major;
   message.httpVersionMinor = minor;
-  message.method = request.method;
+  message.method = extended === undefined ? request.method : 'GET';
   message.url = request.rawTarget;
-  message.rawHeaders = [...request.headers].flat();
+  message.rawHeaders = [...request.headers, ...added].flat();
   const headers: Record<string, string | string[] | undefined> = {};
+  for (const [name, value] of added) headers[name.toLowerCase()] = value;
   for (const [name] of request.headers) {
     const lower = name.toLowerCase();
     if (Object.hasOwn(headers, lower)) continue;

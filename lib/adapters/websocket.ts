@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { BadHttpRequestError, invalidArgument, WindhoverError } from '../http/errors.js';
 import type { HttpContext } from '../http/http-context.js';
+import { extendedProtocolOf, isWebSocket } from './extended-connect.js';
 import { toNodeUpgrade } from './node-upgrade.js';
 
 /** `1001 Going Away`: the server stops (RFC 6455 section 7.4.1). */
@@ -29,8 +30,11 @@ export interface WebSocketAcceptor<S extends AcceptedWebSocket> {
  * may come at once. When the server stops the client is told so (close code 1001); what has not closed when
  * the shutdown time is over is reset.
  *
- * @param context - The request. It is answered in any case: 426 where it asks for no upgrade, with what
- * `server` says (such as 400 where the handshake is wrong) where that refuses it.
+ * On HTTP/1.1 that is an Upgrade, on HTTP/2 an extended CONNECT (RFC 8441), whose answer is 200.
+ *
+ * @param context - The request. It is answered in any case: 426 where it asks for no upgrade (on HTTP/2,
+ * which has no Upgrade, 400; 501 to an extended CONNECT for another protocol), with what `server` says (such
+ * as 400 where the handshake is wrong) where that refuses it.
  * @param server - Made with `{ noServer: true }`; its options (compression, maxPayload, verifyClient) hold.
  * @returns The WebSocket; it outlives the handler. Rejects with BadHttpRequestError WH_ERR_NOT_UPGRADABLE or
  * WH_ERR_UPGRADE_REFUSED (WindhoverError where the status is 500 or more), which need no further answer,
@@ -44,16 +48,10 @@ export async function acceptWebSocket<S extends AcceptedWebSocket>(
   if (typeof (server as Partial<typeof server> | undefined)?.handleUpgrade !== 'function') {
     throw invalidArgument('server', 'a WebSocketServer made with { noServer: true }', server);
   }
-  if (!context.isUpgradableRequest || request.method === 'CONNECT') {
-    response.statusCode = 426;
-    response.headers.set('Upgrade', 'websocket');
-    response.headers.set('Connection', 'Upgrade');
-    await response.text('426 Upgrade Required: this is for WebSockets\n');
-    throw new BadHttpRequestError(
-      426,
-      'The request asks for no WebSocket',
-      'WH_ERR_NOT_UPGRADABLE',
-    );
+  const extended = extendedProtocolOf(context);
+  const isAsking = extended === undefined ? request.method !== 'CONNECT' : isWebSocket(extended);
+  if (!context.isUpgradableRequest || !isAsking) {
+    throw await refuse(context, extended);
   }
   const upgrade = toNodeUpgrade(context);
   let accepted: S | undefined;
@@ -70,3 +68,31 @@ export async function acceptWebSocket<S extends AcceptedWebSocket>(
     ? new BadHttpRequestError(response.statusCode, message, 'WH_ERR_UPGRADE_REFUSED')
     : new WindhoverError('WH_ERR_UPGRADE_REFUSED', message);
 }
+
+/** Answers what asks for no WebSocket. @returns The error that says so. */
+async function refuse(
+  { request, response }: HttpContext,
+  extended: string | undefined,
+): Promise<BadHttpRequestError> {
+  let status = 426;
+  if (request.protocol === 'HTTP/2') {
+    // RFC 9220 section 3 of a protocol that nobody knows.
+    status = extended === undefined || isWebSocket(extended) ? 400 : 501;
+  } else {
+    response.headers.set('Upgrade', 'websocket');
+    response.headers.set('Connection', 'Upgrade');
+  }
+  response.statusCode = status;
+  await response.text(`${String(status)} ${REASONS[status]}: this is for WebSockets\n`);
+  return new BadHttpRequestError(
+    status,
+    'The request asks for no WebSocket',
+    'WH_ERR_NOT_UPGRADABLE',
+  );
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  426: 'Upgrade Required',
+  501: 'Not Implemented',
+};

@@ -99,7 +99,7 @@ export const HttpRequestLifetimeFeature = createFeatureToken<HttpRequestLifetime
 export interface HttpMinRequestBodyDataRateFeature {
   /**
    * Bytes per second over windows of `gracePeriod` ms; `null` for no limit. Setting it takes effect at
-   * once, for this request only.
+   * once, for this request only. On HTTP/2, where the rate is the connection's, it takes `null` alone.
    *
    * @throws TypeError or RangeError WH_ERR_INVALID_ARGUMENT
    */
@@ -108,7 +108,7 @@ export interface HttpMinRequestBodyDataRateFeature {
 export const HttpMinRequestBodyDataRateFeature =
   createFeatureToken<HttpMinRequestBodyDataRateFeature>('HttpMinRequestBodyDataRateFeature');
 
-/** The least rate at which the client must take the answer. Source: Kestrel. */
+/** The least rate at which the client must take the answer. Not on HTTP/2. Source: Kestrel. */
 export interface HttpMinResponseDataRateFeature {
   /** As {@link HttpMinRequestBodyDataRateFeature.minDataRate}. */
   minDataRate: { readonly bytesPerSecond: number; readonly gracePeriod: number } | null;
@@ -190,9 +190,9 @@ export const HttpRequestTrailersFeature = createFeatureToken<HttpRequestTrailers
 /** The trailer fields of the answer. */
 export interface HttpResponseTrailersFeature {
   /**
-   * The fields to send behind the body; can be set until the answer is ended. They are sent where the
-   * client wants trailers (`TE: trailers`) and the answer is chunked, and dropped otherwise (RFC 9110
-   * section 6.5.1). Setting a field that cannot be a trailer throws TypeError WH_ERR_FORBIDDEN_TRAILER.
+   * The fields to send behind the body; can be set until the answer is ended. On HTTP/2 they are sent. On
+   * HTTP/1.1 they are where the client wants trailers (`TE: trailers`) and the answer is chunked, and
+   * dropped otherwise (RFC 9110 section 6.5.1). Setting a field that cannot be a trailer throws TypeError WH_ERR_FORBIDDEN_TRAILER.
    */
   readonly trailers: HeaderDictionary;
 }
@@ -233,8 +233,9 @@ export const HttpInformationalResponseFeature =
  */
 export interface HttpUpgradeFeature {
   /**
-   * Whether the connection can become a tunnel: an HTTP/1.1 request without a body that has `Connection:
-   * upgrade` and an `Upgrade` field, or CONNECT. With a body the wish is ignored.
+   * Whether the connection (HTTP/2: the stream) can become a tunnel: an HTTP/1.1 request without a body that
+   * has `Connection: upgrade` and an `Upgrade` field, or CONNECT, plain or extended (RFC 8441). With a body
+   * the wish is ignored.
    */
   readonly isUpgradableRequest: boolean;
   /**

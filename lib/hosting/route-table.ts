@@ -4,10 +4,11 @@
  *
  * Paths are compared case-sensitively and already decoded, a slash at the end does not count, and what
  * is more specific wins whatever the order of registration. HEAD is answered by GET's route unless it has
- * one of its own; a route for all methods yields to one for the method.
+ * one of its own, and so is an extended CONNECT; a route for all methods yields to one for the method.
  */
 import createRouter from 'find-my-way';
 import { RouteValuesFeature } from '../features/http-features.js';
+import { HttpExtendedConnectFeature } from '../features/http2-features.js';
 import { codedTypeError, invalidArgument } from '../http/errors.js';
 import type { HttpContext } from '../http/http-context.js';
 import type { HttpRequest } from '../http/http-request.js';
@@ -111,6 +112,8 @@ export class RouteTable {
   private readonly methods = new Map<string, MethodRoutes>();
   private readonly all = new MethodRoutes();
   private getRoutes: MethodRoutes | undefined;
+  /** Those for extended CONNECT: CONNECT's, then GET's. */
+  private extendedRoutes: MethodRoutes | undefined;
   private isEmpty = true;
 
   /**
@@ -150,6 +153,15 @@ export class RouteTable {
     } else if (this.getRoutes !== undefined) {
       head.addMissing(this.getRoutes.routes);
     }
+    const connect = this.methods.get('CONNECT');
+    this.extendedRoutes = this.getRoutes;
+    if (connect !== undefined && this.getRoutes !== undefined) {
+      this.extendedRoutes = new MethodRoutes();
+      this.extendedRoutes.addMissing(connect.routes);
+      this.extendedRoutes.addMissing(this.getRoutes.routes);
+      this.extendedRoutes.addMissing(this.all.routes);
+      this.extendedRoutes.compile();
+    }
     for (const routes of new Set(this.methods.values())) {
       routes.addMissing(this.all.routes);
       routes.compile();
@@ -162,7 +174,8 @@ export class RouteTable {
     const request = context.request;
     const path = pathOf(request);
     const method = request.method;
-    const routes = method === 'GET' ? this.getRoutes : this.methods.get(method);
+    let routes = method === 'GET' ? this.getRoutes : this.methods.get(method);
+    if (method === 'CONNECT' && isExtendedConnect(context)) routes = this.extendedRoutes ?? routes;
     const result = (routes ?? this.all).run(context, path);
     if (result !== false) return result;
     // A pattern with an optional part may stand in for all methods in one of its two forms only.
@@ -190,9 +203,17 @@ export class RouteTable {
 export function answerNotFound(context: HttpContext): void {
   const { request, response } = context;
   if (response.hasStarted) return;
-  const isConnect = request.method === 'CONNECT';
+  const isConnect = request.method === 'CONNECT' && !isExtendedConnect(context);
   response.statusCode = isConnect ? 405 : 404;
   if (isConnect) response.headers.set('Allow', '');
+}
+
+/**
+ * Whether a request is an extended CONNECT (RFC 8441), which takes the routes of GET: what a browser asks for
+ * with GET and Upgrade on HTTP/1.1 it asks for so on HTTP/2.
+ */
+function isExtendedConnect({ features }: HttpContext): boolean {
+  return features.get(HttpExtendedConnectFeature)?.isExtendedConnect === true;
 }
 
 /** What routes compare: in a branch, a request to the branch itself is one to its root. */

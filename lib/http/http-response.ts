@@ -110,7 +110,8 @@ export class HttpResponse {
   }
 
   /**
-   * The trailer fields, sent behind the body; they can be set until the answer is ended. On HTTP/1.1 they
+   * The trailer fields, sent behind the body; they can be set until the answer is ended. On HTTP/2 they go
+   * out with every answer that can have a body, and without an announcement. On HTTP/1.1 they
    * go out where the client wants them (`TE: trailers`) and the answer is chunked, which an answer with
    * trailers set before its start becomes unless it has a Content-Length; otherwise they are dropped in
    * silence (RFC 9110 section 6.5.1). Those set before the start are announced in `Trailer`.

@@ -38,6 +38,8 @@ export interface RequestHandler {
   onFlooded(flooded: FloodedConnection): void;
   /** A request is in the slot. What is still running when this returns is `slot.running`. */
   onRequest(slot: Slot): void;
+  /** A field that only HTTP/1 has was left out of an answer on HTTP/2. */
+  onFieldDropped(name: string): void;
   /** After `stop`: no listener and no connection is left. */
   onDrained(): void;
 }
@@ -121,6 +123,10 @@ export class NativeServer implements SlotHost {
 
   setTicketKeys(endpoint: number, keys: Uint8Array): void {
     this.lane.setTicketKeys(endpoint, keys);
+  }
+
+  onFieldDropped(name: string): void {
+    this.handler.onFieldDropped(name);
   }
 
   exchangeTls(slot: Slot, generation: number): LaneTlsFacts | null {

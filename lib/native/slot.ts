@@ -40,6 +40,8 @@ export interface SlotHost {
   exchangePeerCertificates(slot: Slot, generation: number): Buffer[];
   /** The binding tls-exporter; null where there is none. */
   exchangeChannelBinding(slot: Slot, generation: number): Buffer | null;
+  /** An answer on HTTP/2 had a field that only HTTP/1 has, and went out without it. */
+  onFieldDropped(name: string): void;
   /** Duplicates a descriptor for a FILE command, which must follow at once; its number there. */
   addFile(descriptor: number): number;
 }
@@ -60,6 +62,12 @@ export interface RunningExchange {
   /** A file is sent, or cannot be: FileResult. */
   onFileDone(result: number): void;
 }
+
+/** Slot.VERSION of HTTP/2. */
+const HTTP2 = 20;
+/** Slot.CONNECT_PROTOCOL: an offset, and a length above it. */
+const PROTOCOL_OFFSET = 0xff_ffff;
+const PROTOCOL_LENGTH_SHIFT = 24;
 
 export class Slot {
   /** The exchange whose handler has not settled. */
@@ -95,6 +103,19 @@ export class Slot {
   protocol(): string {
     const version = this.byte(Layout.VERSION);
     return version === 11 ? 'HTTP/1.1' : version === 10 ? 'HTTP/1.0' : 'HTTP/2';
+  }
+
+  /** Whether it came on HTTP/2. */
+  isHttp2(): boolean {
+    return this.byte(Layout.VERSION) === HTTP2;
+  }
+
+  /** The protocol that an extended CONNECT asks for; `undefined` of any other request. */
+  connectProtocol(): string | undefined {
+    if (!this.isHttp2() || this.method() !== 'CONNECT') return undefined;
+    const place = this.word(Layout.CONNECT_PROTOCOL);
+    if (place === 0) return undefined;
+    return this.slab.ascii(this.base + (place & PROTOCOL_OFFSET), place >>> PROTOCOL_LENGTH_SHIFT);
   }
 
   /** The request target as sent. */

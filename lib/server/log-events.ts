@@ -39,6 +39,12 @@ export const LogEvents = {
     level: 'debug',
     message: 'A request was refused',
   },
+  invalidResponseHeaderRemoved: {
+    id: 41,
+    name: 'InvalidResponseHeaderRemoved',
+    level: 'warn',
+    message: 'A header field of HTTP/1 was left out of an answer on HTTP/2; this is told once',
+  },
   listening: { id: 1001, name: 'Listening', level: 'info', message: 'Now listening' },
   started: { id: 1002, name: 'ServerStarted', level: 'info', message: 'The server has started' },
   stopping: { id: 1003, name: 'ServerStopping', level: 'info', message: 'The server is stopping' },

@@ -47,7 +47,7 @@ test.before('save and compile them', () => {
   symlinkSync(root, join(folder, 'node_modules', 'windhover'), 'dir');
   // What some examples are about, besides.
   mkdirSync(join(folder, 'node_modules', '@types'));
-  for (const name of ['ws', '@types/ws']) {
+  for (const name of ['ws', '@types/ws', '@grpc']) {
     symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'dir');
   }
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n');

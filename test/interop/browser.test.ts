@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { WebSocketServer } from 'ws';
 import { acceptWebSocket } from '../../lib/adapters/websocket.js';
@@ -15,12 +16,13 @@ import {
   installPackage,
 } from '../support/programs.js';
 import { deferred, until, within } from '../support/until.js';
+import { startSecure } from '../support/secure-server.js';
 import { startServer } from '../support/wire-server.js';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 const isThere = findProgram(...NAMES) !== undefined;
-const check = isThere || canInstall() ? test : test.skip;
-if (!isThere && !canInstall()) console.log('there is no Chromium: its test is skipped');
+const can = isThere || canInstall();
+if (!can) console.log('there is no Chromium: its test is skipped');
 
 /** What the page does, and how it tells. */
 const SCRIPT = `
@@ -120,7 +122,14 @@ const PIXEL = Buffer.from(
   'base64',
 );
 
-check('a browser loads a page with fetch and server-sent events', async (t) => {
+for (const isSecure of [false, true]) {
+  // One after the other: each is a browser.
+  const title = `a browser loads a page with fetch, events and WebSockets by ${isSecure ? 'HTTP/2 over TLS' : 'HTTP/1.1'}`;
+  if (can) test.serial(title, (t) => browse(t, isSecure));
+  else test.skip(title, (t) => browse(t, isSecure));
+}
+
+async function browse(t: ExecutionContext, isSecure: boolean): Promise<void> {
   t.timeout(600_000, 'the browser, and its installation where it is missing');
   if (!isThere) {
     try {
@@ -134,10 +143,13 @@ check('a browser loads a page with fetch and server-sent events', async (t) => {
   const browser = findProgram(...NAMES) as string;
   const report = deferred<Record<string, unknown>>();
   const asked: string[] = [];
+  const protocols = new Set<string>();
+  let chat = '';
   const webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: true });
   const handler = async (context: HttpContext): Promise<void> => {
     const { request, response } = context;
     asked.push(request.path);
+    protocols.add(request.protocol);
     switch (request.path) {
       case '/':
         return response.text(PAGE, 'text/html; charset=utf-8');
@@ -180,6 +192,7 @@ check('a browser loads a page with fetch and server-sent events', async (t) => {
         response.headers.set('Set-Cookie', 'taste=sweet; Path=/');
         return response.text(request.cookies['taste'] ?? 'none');
       case '/chat': {
+        chat = `${request.method} ${request.protocol}`;
         const socket = await acceptWebSocket(context, webSockets);
         socket.on('message', (data, isBinary) => {
           socket.send(data, { binary: isBinary });
@@ -194,7 +207,9 @@ check('a browser loads a page with fetch and server-sent events', async (t) => {
         return response.end();
     }
   };
-  const { url, metrics } = await startServer(t, handler);
+  const { url, metrics } = isSecure
+    ? await startSecure(t, handler, {}, { clientCertificateMode: 'none' })
+    : await startServer(t, handler);
   const profile = mkdtempSync(join(tmpdir(), 'windhover-browser-'));
   const options = [
     '--headless',
@@ -204,6 +219,7 @@ check('a browser loads a page with fetch and server-sent events', async (t) => {
     '--no-first-run',
     '--disable-background-networking',
     `--user-data-dir=${profile}`,
+    '--ignore-certificate-errors',
     '--remote-debugging-port=0', // keeps it open
     url,
   ];
@@ -243,10 +259,13 @@ check('a browser loads a page with fetch and server-sent events', async (t) => {
     redirect: 'text ?moved',
     cookie: 'sweet',
   });
+  t.deepEqual([...protocols], [isSecure ? 'HTTP/2' : 'HTTP/1.1']);
+  t.is(chat, isSecure ? 'CONNECT HTTP/2' : 'GET HTTP/1.1');
+  if (isSecure) t.true(metrics().totalConnections <= 3);
   t.true(asked.includes('/style.css') && asked.includes('/pixel.png'));
   // What it gave up is over.
   await until(() => metrics().activeRequests <= 1, 'the streams have ended');
   t.log(
     `${String(metrics().requests)} requests on ${String(metrics().totalConnections)} connections`,
   );
-});
+}

@@ -48,6 +48,8 @@ export const Slot = {
   AUTHORITY_OFFSET: 76,
   /** uint32, 0 where the target has none */
   AUTHORITY_LENGTH: 80,
+  /** uint32, :protocol of an extended CONNECT on HTTP/2 (RFC 8441): offset | length << 24; 0 = it is none */
+  CONNECT_PROTOCOL: 84,
   /** uint8, 1 origin, 2 absolute, 3 authority, 4 asterisk */
   TARGET_FORM: 88,
   /** uint8, enum wh_target_flag */

@@ -33,6 +33,13 @@ export class DataRate implements HttpMinRequestBodyDataRateFeature {
     this.exchange.ensureLive();
     const { bytesPerSecond, gracePeriod } = rate === null ? NO_RATE : requireRate(rate);
     const { slot, generation } = this.exchange;
+    if (rate !== null && slot.isHttp2()) {
+      throw invalidArgument(
+        'minDataRate',
+        "null on HTTP/2, where the rate is the connection's",
+        rate,
+      );
+    }
     slot.host.commands.pair(this.kind, slot.number, generation, bytesPerSecond, gracePeriod);
     this.own = rate === null ? null : { bytesPerSecond, gracePeriod };
   }

@@ -27,6 +27,11 @@ import {
   HttpUpgradeFeature,
   RouteValuesFeature,
 } from '../../features/http-features.js';
+import {
+  Http2StreamIdFeature,
+  HttpExtendedConnectFeature,
+  HttpResetFeature,
+} from '../../features/http2-features.js';
 import { TlsConnectionFeature, TlsHandshakeFeature } from '../../features/tls-features.js';
 import {
   contextDisposed,
@@ -48,12 +53,19 @@ import {
 } from './content-length.js';
 import { DataRate } from './data-rates.js';
 import { type FileTarget, SendQueue } from './file-sending.js';
+import { dropConnectionFields, Http2Features, type ResettableExchange } from './http2-features.js';
 import { checkInformationalStatus, composeInformational } from './interim.js';
 import { RareState } from './rare-state.js';
 import { noticed, runStarting } from './starting.js';
 import { RequestDeadline, type TimedExchange } from './request-deadline.js';
 import { RequestFeature } from './request-feature.js';
-import { byteLength, checkStatus, composeHead, contentTypeFlag } from './response-head.js';
+import {
+  byteLength,
+  checkStatus,
+  composeHead,
+  type ComposedHead,
+  contentTypeFlag,
+} from './response-head.js';
 import { ResponseTrailers } from './response-trailers.js';
 import { TlsFeatures } from './tls-features.js';
 import { UpgradeFeature } from './upgrade-feature.js';
@@ -68,7 +80,8 @@ export class WindhoverExchange
     HttpInformationalResponseFeature,
     RunningExchange,
     TimedExchange,
-    FileTarget
+    FileTarget,
+    ResettableExchange
 {
   /** The application is done with it: nothing of it may be touched. */
   over = false;
@@ -156,7 +169,7 @@ export class WindhoverExchange
       case HttpRequestIdentifierFeature.key:
         return (this.rare().connection ??= new ConnectionFeatures(this));
       case HttpUpgradeFeature.key:
-        return (this.rare().upgrade ??= new UpgradeFeature(this));
+        return this.upgradeFeature();
       default:
         return this.ownRare(key);
     }
@@ -178,14 +191,24 @@ export class WindhoverExchange
       case HttpMinRequestBodyDataRateFeature.key:
         return (this.rare().requestRate ??= this.dataRate(Command.REQUEST_RATE));
       case HttpMinResponseDataRateFeature.key:
+        if (this.slot.isHttp2()) return undefined; // the connection's, which others share
         return (this.rare().responseRate ??= this.dataRate(Command.RESPONSE_RATE));
       case TlsConnectionFeature.key:
       case TlsHandshakeFeature.key:
         if ((this.slot.flags() & RequestFlag.TLS) === 0) return undefined;
         return (this.rare().tls ??= new TlsFeatures(this));
+      case HttpResetFeature.key:
+      case Http2StreamIdFeature.key:
+      case HttpExtendedConnectFeature.key:
+        if (!this.slot.isHttp2()) return undefined;
+        return (this.rare().http2 ??= new Http2Features(this));
       default:
         return undefined;
     }
+  }
+
+  upgradeFeature(): UpgradeFeature {
+    return (this.rare().upgrade ??= new UpgradeFeature(this));
   }
 
   private dataRate(kind: typeof Command.REQUEST_RATE | typeof Command.RESPONSE_RATE): DataRate {
@@ -333,6 +356,15 @@ export class WindhoverExchange
     if (this.over) throw contextDisposed();
     if (this.aborted) return;
     this.order(Command.ABORT);
+    this.hasStarted = true;
+    this.onAborted(0);
+  }
+
+  cut(code: number): void {
+    if (this.over) throw contextDisposed();
+    if (this.aborted || (this.endOrdered && this.link === undefined)) return;
+    const { host, number } = this.slot;
+    host.commands.write(Command.ABORT, 0, number, this.generation, code + 1, '', '');
     this.hasStarted = true;
     this.onAborted(0);
   }
@@ -539,12 +571,12 @@ export class WindhoverExchange
     return undefined;
   }
 
-  /** Whether the answer, which has not started, is to be chunked because of its trailers. */
+  /** Whether the answer, which has not started, is to be sent in pieces because of its trailers. */
   wantsTrailers(): boolean {
     return (
       this.rareState?.responseTrailers?.areWanted(this.slot) === true &&
       this.hasBody() &&
-      this.headerMap?.has('Content-Length') !== true
+      (this.slot.isHttp2() || this.headerMap?.has('Content-Length') !== true)
     );
   }
 
@@ -560,7 +592,7 @@ export class WindhoverExchange
         return;
       }
     }
-    const head = composeHead(headers, this.reasonPhrase, contentType);
+    const head = this.compose(contentType);
     if (head.contentLength >= 0 && head.contentLength !== byteLength(body)) {
       throw contentLengthMismatch(head.contentLength, byteLength(body));
     }
@@ -569,19 +601,25 @@ export class WindhoverExchange
     this.orderAnswer(head.flags, head.text, body);
   }
 
+  private compose(contentType: string | undefined): ComposedHead {
+    const headers = this.headerMap;
+    if (headers !== undefined && this.slot.isHttp2()) dropConnectionFields(headers, this.slot.host);
+    return composeHead(headers, this.reasonPhrase, contentType);
+  }
+
   /** Sends the head; `first` is what follows at once. */
   startNow(contentType?: string, first?: Uint8Array | string): void {
     this.ensureOpen();
     if (this.hasStarted) return;
     if (this.statusCode !== 200) checkStatus(this.statusCode);
-    const head = composeHead(this.headerMap, this.reasonPhrase, contentType);
+    const head = this.compose(contentType);
     if (head.contentLength >= 0 && first !== undefined && byteLength(first) > head.contentLength) {
       throw contentLengthExceeded(byteLength(first) - head.contentLength);
     }
     const rare = this.rareState;
     const announced =
       rare?.responseTrailers !== undefined && this.wantsTrailers()
-        ? rare.responseTrailers.announcement(this.headerMap)
+        ? rare.responseTrailers.announcement(this.slot, this.headerMap)
         : '';
     this.hasStarted = true;
     this.headerMap?.freeze();
@@ -643,7 +681,7 @@ export class WindhoverExchange
       return;
     }
     if (this.statusCode !== 200) checkStatus(this.statusCode);
-    const head = composeHead(this.headerMap, this.reasonPhrase, undefined);
+    const head = this.compose(undefined);
     if (head.contentLength > 0) {
       if (this.hasBody()) throw contentLengthMismatch(head.contentLength, 0);
       // The length that a GET would have.
@@ -736,5 +774,8 @@ const OWN_TOKENS = [
   HttpMinResponseDataRateFeature,
   TlsConnectionFeature,
   TlsHandshakeFeature,
+  HttpResetFeature,
+  Http2StreamIdFeature,
+  HttpExtendedConnectFeature,
   RouteValuesFeature,
 ] as const;

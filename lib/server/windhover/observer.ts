@@ -41,6 +41,7 @@ export class Observer {
   watchesRequests = false;
   /** How many are watched and have not ended. */
   watching = 0;
+  private toldDropped = false;
   private readonly watched = new Map<WindhoverExchange, ObservedRequest>();
 
   constructor(
@@ -105,6 +106,13 @@ export class Observer {
       channels.http2Flood.publish({ server: this.server, ...details });
     }
     logEvent(this.logger, LogEvents.http2Flood, details);
+  }
+
+  /** A field that only HTTP/1 has was left out of an answer on HTTP/2: told once, or a log would be full of it. */
+  fieldDropped(name: string): void {
+    if (this.toldDropped) return;
+    this.toldDropped = true;
+    logEvent(this.logger, LogEvents.invalidResponseHeaderRemoved, { field: name });
   }
 
   serverStarted(addresses: readonly string[]): void {

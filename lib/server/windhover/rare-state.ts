@@ -5,6 +5,7 @@ import type { RequestBodyLimit } from './body-limit.js';
 import type { ConnectionFeatures } from './connection-features.js';
 import type { DataRate } from './data-rates.js';
 import type { SendQueue } from './file-sending.js';
+import type { Http2Features } from './http2-features.js';
 import type { RequestDeadline } from './request-deadline.js';
 import type { ResponseTrailers } from './response-trailers.js';
 import type { StartingState } from './starting.js';
@@ -38,6 +39,7 @@ export class RareState implements StartingState {
   deadline: RequestDeadline | undefined = undefined;
   upgrade: UpgradeFeature | undefined = undefined;
   tls: TlsFeatures | undefined = undefined;
+  http2: Http2Features | undefined = undefined;
   /** The tunnel that the connection has become; it outlives the exchange. */
   link: UpgradeLink | undefined = undefined;
   /** Why the signal aborted, where the client is still there. */

@@ -47,6 +47,10 @@ export class RequestRunner<T> implements RequestHandler {
     this.observer.connectionFlooded(flooded);
   }
 
+  onFieldDropped(name: string): void {
+    this.observer.fieldDropped(name);
+  }
+
   /** Settles when no handler runs. */
   whenIdle(): Promise<void> {
     if (this.active === 0) return Promise.resolve();

@@ -1,4 +1,4 @@
-/** The trailer fields of an answer, on HTTP/1.1 and later. */
+/** The trailer fields of an answer. */
 import type { HttpResponseTrailersFeature } from '../../features/http-features.js';
 import { TrailerMap } from '../../http/trailer-fields.js';
 import { HeaderId } from '../../native/generated/header-names.js';
@@ -25,9 +25,12 @@ export class ResponseTrailers implements HttpResponseTrailersFeature {
     return this.trailers.size > 0 && acceptsTrailers(slot);
   }
 
-  /** The line that announces them in the head; `''` where the application has its own. */
-  announcement(headers: { has(name: string): boolean } | undefined): string {
-    if (headers?.has('Trailer') === true) return '';
+  /**
+   * The line that announces them in the head; `''` where the application has its own, and on HTTP/2, where
+   * trailers need no announcement: gRPC's clients take every field of the head for metadata.
+   */
+  announcement(slot: Slot, headers: { has(name: string): boolean } | undefined): string {
+    if (slot.isHttp2() || headers?.has('Trailer') === true) return '';
     const names = new Set([...this.trailers].map(([name]) => name));
     return `Trailer: ${[...names].join(', ')}\r\n`;
   }
@@ -45,8 +48,9 @@ export class ResponseTrailers implements HttpResponseTrailersFeature {
 }
 
 function acceptsTrailers(slot: Slot): boolean {
-  if (slot.protocol() === 'HTTP/1.0' || (slot.flags() & RequestFlag.HEAD_METHOD) !== 0)
-    return false;
+  if ((slot.flags() & RequestFlag.HEAD_METHOD) !== 0) return false;
+  if (slot.isHttp2()) return true; // a trailer section has a frame of its own, which no recipient mistakes
+  if (slot.protocol() !== 'HTTP/1.1') return false;
   for (let i = slot.findKnown(HeaderId.Te, 0); i >= 0; i = slot.findKnown(HeaderId.Te, i + 1)) {
     if (TRAILERS.test(slot.fieldValue(i))) return true;
   }

@@ -12,6 +12,7 @@ import {
 } from '../../native/generated/shared-layout.js';
 import { HeaderId } from '../../native/generated/header-names.js';
 import type { Slot } from '../../native/slot.js';
+import { dropConnectionFields } from './http2-features.js';
 import type { LiveExchange } from './live-exchange.js';
 import { HEAD_MAX, requireSize } from './response-head.js';
 import { UpgradeLink } from './upgrade-link.js';
@@ -55,8 +56,8 @@ export class UpgradeFeature implements HttpUpgradeFeature {
     if (!this.isUpgradableRequest) {
       throw new WindhoverError(
         'WH_ERR_NOT_UPGRADABLE',
-        'The request cannot be upgraded: it is not CONNECT, nor HTTP/1.1 with Connection: upgrade and ' +
-          'Upgrade and without a body',
+        'The request cannot be upgraded: it is not CONNECT with its stream open, nor HTTP/1.1 with ' +
+          'Connection: upgrade and Upgrade and without a body',
       );
     }
     const waiting = exchange.prepareUpgrade();
@@ -82,6 +83,7 @@ export class UpgradeFeature implements HttpUpgradeFeature {
     if (exchange.aborted) throw clientGone();
     const isConnect = slot.method() === 'CONNECT';
     const status = isConnect ? requireSuccess(exchange.statusCode) : 101;
+    if (slot.isHttp2()) dropConnectionFields(exchange.headers, slot.host);
     const { flags, text } = composeUpgradeHead(exchange.headers, isConnect ? undefined : slot);
     const { commands } = slot.host;
     commands.write(Command.UPGRADE, flags, slot.number, generation, status, text, '');

@@ -27,6 +27,7 @@
 #define WH_SLOT_BODY_LENGTH 72 /* uint32, its length; valid during the batch only */
 #define WH_SLOT_AUTHORITY_OFFSET 76 /* uint32, the authority of the target in absolute or authority form */
 #define WH_SLOT_AUTHORITY_LENGTH 80 /* uint32, 0 where the target has none */
+#define WH_SLOT_CONNECT_PROTOCOL 84 /* uint32, :protocol of an extended CONNECT on HTTP/2 (RFC 8441): offset | length << 24; 0 = it is none */
 #define WH_SLOT_TARGET_FORM 88 /* uint8, 1 origin, 2 absolute, 3 authority, 4 asterisk */
 #define WH_SLOT_TARGET_FLAGS 89 /* uint8, enum wh_target_flag */
 #define WH_SLOT_TARGET_SCHEME 90 /* uint8, 1 http, 2 https: of a target in absolute form */

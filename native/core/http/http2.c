@@ -38,6 +38,7 @@ int wh_http2_prepare(wh_http_service *service, const wh_http2_limits *limits) {
   service->http2 = shared;
   shared->limits = *limits;
   shared->heads.numbers = &service->head_numbers;
+  wh_http2_prepare_connect(shared);
   shared->memory = (nghttp2_mem){NULL, hpack_alloc, hpack_free, hpack_calloc, hpack_realloc};
   return WH_OK;
 }

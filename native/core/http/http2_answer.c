@@ -391,12 +391,16 @@ static void http2_notify_room(wh_exchange *exchange) {
   wh_http2_want_look(stream->session);
 }
 
-/* Rates are the connection's here, which others share (Kestrel: not settable on HTTP/2). */
+/*
+ * Rates are the connection's here, which others share: a body can be left out of what is measured, but
+ * has no rate of its own (as with Kestrel).
+ */
 static void http2_rate(wh_exchange *exchange, int of_response, uint32_t bytes, uint32_t grace_ms) {
-  (void)exchange;
-  (void)of_response;
-  (void)bytes;
+  wh_http2_stream *stream = exchange->owner;
   (void)grace_ms;
+  if (of_response || bytes != 0) return;
+  stream->unpaced = 1;
+  wh_http2_await(stream, 0);
 }
 
 static void http2_abort(wh_exchange *exchange, unsigned code) {
@@ -404,17 +408,30 @@ static void http2_abort(wh_exchange *exchange, unsigned code) {
   wh_http2_reset(exchange->owner, code);
 }
 
+/*
+ * The application lets a tunnel go: what it has written is sent, and then its client learns that nobody
+ * listens, without losing what was sent (section 8.1): see wh_http2_answered.
+ */
+static void leave_tunnel(wh_http2_stream *stream) {
+  wh_exchange *exchange = stream->exchange;
+  exchange->body_wanted = 0;
+  if (stream->closed) {
+    wh_http2_close_stream(stream);
+  } else if (stream->out_done) {
+    wh_http2_reset(stream, NGHTTP2_NO_ERROR);
+  } else {
+    exchange->end_ordered = 1;
+    end_tunnel(stream);
+  }
+}
+
 /* An application that is done without an answer leaves the client nothing to wait for. */
 static void http2_released(wh_exchange *exchange) {
   wh_http2_stream *stream = exchange->owner;
-  if (exchange->end_ordered) return;
-  if (stream->tunnel && stream->out_ended && !stream->out_done)
-    return; /* sent first: see answered */
-  /* Of a tunnel that both have ended nothing is lost; else its client learns that nobody listens. */
-  if (stream->closed)
-    wh_http2_close_stream(stream);
-  else
-    wh_http2_reset(stream, stream->tunnel ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
+  if (stream->tunnel)
+    leave_tunnel(stream);
+  else if (!exchange->end_ordered)
+    wh_http2_reset(stream, NGHTTP2_INTERNAL_ERROR);
 }
 
 static void *http2_connection(const wh_exchange *exchange) {
@@ -457,10 +474,10 @@ void wh_http2_answered(wh_http2_stream *stream) {
   wh_exchange *exchange = stream->exchange;
   stream->out_done = 1;
   wh_http2_unready(stream);
-  if (stream->tunnel) { /* the client's side goes on, where somebody listens */
-    if (!wh_http2_close_if_done(stream) && exchange->released) {
-      wh_http2_reset(stream, NGHTTP2_CANCEL);
-    }
+  if (stream->tunnel) {
+    /* The client's side goes on, unless nobody listens to it any more. */
+    if (!wh_http2_close_if_done(stream) && exchange->released)
+      wh_http2_reset(stream, NGHTTP2_NO_ERROR); /* what was sent is complete: section 8.1 */
     return;
   }
   if (exchange != NULL) {
@@ -504,9 +521,21 @@ static void answer_refusal(wh_http2_stream *stream, wh_refusal reason, int head_
       .body = (const uint8_t *)made->body,
       .body_length = made->body_length,
   };
+  /* A target of CONNECT allows no method (RFC 9110 section 10.2.1: the field may be empty). */
+  static const char allow[] = "Allow: \r\n";
+  size_t allow_length = sizeof allow - 1;
+  uint8_t *lines = reason == WH_REFUSED_CONNECT ? wh_alloc(allow_length + made->head_length) : NULL;
+  if (lines != NULL) {
+    memcpy(lines, allow, allow_length);
+    if (made->head_length > 0) memcpy(lines + allow_length, made->head, made->head_length);
+    answer.head = lines;
+    answer.head_length = allow_length + made->head_length;
+  }
   int with_data = !head_only && answer.body_length > 0;
   stream->out_ended = 1;
-  if (send_head(stream, &answer, answer.body_length, !with_data, NULL, 0) != 0) return;
+  int gone = send_head(stream, &answer, answer.body_length, !with_data, NULL, 0) != 0;
+  if (lines != NULL) wh_free(lines);
+  if (gone) return;
   if (!with_data)
     wh_http2_answered(stream);
   else if (queue_body(stream, &answer))

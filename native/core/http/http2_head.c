@@ -508,6 +508,7 @@ static void dispatch(wh_http2_stream *stream, const wh_head_facts *facts, int en
                    (session->secure ? WH_REQUEST_FLAG_TLS : 0U) |
                    (exchange->head_only ? WH_REQUEST_FLAG_HEAD_METHOD : 0U) |
                    (facts->expect_continue ? WH_REQUEST_FLAG_EXPECT_CONTINUE : 0U);
+  exchange->protocol = exchange->connect ? &service->http2->connect : &wh_http2_protocol;
   if (exchange->connect)
     flags |= ended ? 0U : WH_REQUEST_FLAG_UPGRADE;
   else if (!ended)
@@ -521,7 +522,6 @@ static void dispatch(wh_http2_stream *stream, const wh_head_facts *facts, int en
   ++*session->requests;
   exchange->dispatched = 1;
   exchange->owner = stream;
-  exchange->protocol = &wh_http2_protocol;
   wh_histogram_add(&service->receiving, service->now_us - exchange->started_us, 1);
   exchange->started_us = service->now_us;
   service->requests++;
@@ -539,6 +539,7 @@ static void finish_request(wh_http2_stream *stream, const uint8_t *block, size_t
   }
   if (reason == 0) reason = check_section(stream, &facts);
   if (reason == 0) reason = take_target(stream);
+  if (reason == 0 && stream->exchange->connect) reason = wh_http2_take_protocol(stream);
   if (reason == 0 && stream->remote_ended && facts.connection & 1 && facts.content_length > 0) {
     reason = WH_REFUSED_CONTENT_LENGTH; /* and no body: section 8.1.1 */
   }

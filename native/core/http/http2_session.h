@@ -61,7 +61,8 @@ struct wh_http2_shared {
   size_t free_stream_count;
   uint8_t *scratch; /* a request line, names in lower case: for the time of a call */
   size_t scratch_size;
-  uint8_t *block; /* a header block out, likewise */
+  wh_protocol connect; /* what answers CONNECT: see http2_connect.c */
+  uint8_t *block;      /* a header block out, likewise */
   size_t block_size;
   nghttp2_nv *fields; /* of an answer, likewise */
   size_t field_room;
@@ -226,6 +227,7 @@ struct wh_http2_stream {
   uint8_t closed : 1;
   uint8_t tunnel : 1;
   uint8_t extended : 1; /* extended CONNECT (RFC 8441) */
+  uint8_t unpaced : 1;  /* its body may come as slowly as it likes */
 };
 
 /* A piece of a body that waits: own bytes, a pinned buffer, or a part of a file. */
@@ -375,6 +377,13 @@ void wh_http2_drop_body(wh_http2_stream *stream);
 /* The protocol's read and limit_body. */
 void wh_http2_read(wh_exchange *exchange, int on);
 void wh_http2_limit_body(wh_exchange *exchange, uint64_t most);
+
+/* --- http2_connect.c --- */
+
+/* Makes shared->connect. */
+void wh_http2_prepare_connect(wh_http2_shared *shared);
+/* Tells the application what an extended CONNECT asks for. 0, or why the request is malformed. */
+wh_refusal wh_http2_take_protocol(wh_http2_stream *stream);
 
 /* --- http2_answer.c --- */
 

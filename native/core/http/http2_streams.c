@@ -123,6 +123,7 @@ void wh_http2_reset(wh_http2_stream *stream, uint32_t code) {
 void wh_http2_await(wh_http2_stream *stream, int on) {
   wh_http2 *session = stream->session;
   const wh_transport *transport = session->service->transport;
+  if (on > 0 && stream->unpaced) on = 0;
   if (stream->awaited != (on > 0)) {
     stream->awaited = on > 0;
     uint32_t before = session->reading;
