@@ -63,7 +63,7 @@ static void bytes_go_both_ways(void **state) {
   char *length = h2_field(h2_seen(h, id), "content-length");
   assert_null(length);
   app_release(r);
-  h2_expect_reset(h, id, NGHTTP2_CANCEL);
+  h2_expect_reset(h, id, NGHTTP2_NO_ERROR);
   app_quiet(a);
   assert_int_equal(upgraded(a), 0);
   h2_free(h);
@@ -158,7 +158,7 @@ static void an_end_with_release_sends_what_waits(void **state) {
   app_quiet(a);
   assert_int_equal(h2_seen(h, id)->reset, 0);
   h2_window(h, id, 100);
-  h2_expect_reset(h, id, NGHTTP2_CANCEL);
+  h2_expect_reset(h, id, NGHTTP2_NO_ERROR);
   assert_int_equal(h2_seen(h, id)->ended, 1);
   assert_true(came(h, id, "last words"));
   assert_true(got(r, ""));
@@ -176,7 +176,7 @@ static void a_second_end_may_release(void **state) {
   app_end(r, 0);
   RUN_UNTIL(a, h2_seen(h, id)->ended);
   app_end(r, RELEASE);
-  h2_expect_reset(h, id, NGHTTP2_CANCEL);
+  h2_expect_reset(h, id, NGHTTP2_NO_ERROR);
   app_quiet(a);
   assert_int_equal(upgraded(a), 0);
   assert_int_equal(app_in_use(a), 0);
@@ -189,7 +189,7 @@ static void resets_and_aborts_end_both_sides(void **state) {
   uint32_t one, two, three;
   app_request *r = tunnel(a, h, &one), *s = tunnel(a, h, &two), *t = tunnel(a, h, &three);
   h2_data(h, one, BYTES("kept"), 0);
-  h2_reset(h, one, NGHTTP2_CANCEL);
+  h2_reset(h, one, NGHTTP2_NO_ERROR);
   RUN_UNTIL(a, r->aborted);
   app_write(r, 0, BYTES("deaf"));
   app_end(r, RELEASE);
@@ -200,7 +200,7 @@ static void resets_and_aborts_end_both_sides(void **state) {
   RUN_UNTIL(a, h2_seen(h, three)->ended);
   h2_data(h, three, BYTES("kept"), 0);
   app_quiet(a);
-  h2_reset(h, three, NGHTTP2_CANCEL);
+  h2_reset(h, three, NGHTTP2_NO_ERROR);
   RUN_UNTIL(a, t->aborted);
   app_release(t);
   app_quiet(a);

@@ -108,7 +108,8 @@ wh_http2_phase wh_http2_phase_of(const wh_http2 *session) {
       (session->reader.in_payload && session->reader.type == NGHTTP2_HEADERS)) {
     return WH_HTTP2_HEAD;
   }
-  return session->streams > 0 ? WH_HTTP2_BUSY : WH_HTTP2_IDLE;
+  if (session->streams > session->draining) return WH_HTTP2_BUSY;
+  return session->draining > 0 ? WH_HTTP2_DRAIN : WH_HTTP2_IDLE;
 }
 
 int wh_http2_has_requests(const wh_http2 *session) { return session->streams > 0; }
@@ -139,10 +140,18 @@ void wh_http2_fail(wh_http2 *session, uint32_t code) {
   finish(session);
 }
 
+void wh_http2_end_drain(wh_http2 *session) {
+  for (wh_http2_stream *stream = session->first, *next; stream != NULL; stream = next) {
+    next = stream->next;
+    if (stream->draining) wh_http2_reset(stream, NGHTTP2_NO_ERROR);
+  }
+}
+
 /* Nothing runs any more, and nothing is to come. */
 static void finish_if_done(wh_http2 *session) {
-  if (session->over || session->streams > 0 || session->in_reader) return;
+  if (session->over || session->streams > session->draining || session->in_reader) return;
   if (!session->eof && !session->ending && !session->leaving) return;
+  wh_http2_end_drain(session);
   if (!session->ending) wh_http2_write_goaway(session, session->last_taken, NGHTTP2_NO_ERROR);
   finish(session);
 }

@@ -21,10 +21,11 @@ typedef struct wh_http2 wh_http2;
 
 /* What a session is doing, for the server's timers. */
 typedef enum wh_http2_phase {
-  WH_HTTP2_IDLE, /* no stream is open */
-  WH_HTTP2_HEAD, /* a header block is incomplete */
-  WH_HTTP2_BUSY, /* streams are open */
-  WH_HTTP2_OVER  /* the connection is ending */
+  WH_HTTP2_IDLE,  /* no stream is open */
+  WH_HTTP2_HEAD,  /* a header block is incomplete */
+  WH_HTTP2_BUSY,  /* streams are open */
+  WH_HTTP2_DRAIN, /* all open streams are answered, and their requests are not at an end */
+  WH_HTTP2_OVER   /* the connection is ending */
 } wh_http2_phase;
 
 /* What a client must not do for ever, for nothing: X(constant, name in metrics) */
@@ -86,6 +87,8 @@ void wh_http2_room(wh_http2 *session);
 void wh_http2_body_timeout(wh_http2 *session);
 /* A header block does not end, or answers are not taken: GOAWAY, and the connection ends. */
 void wh_http2_end_slow(wh_http2 *session);
+/* The rest of requests that are answered is not waited for any longer: their streams are reset. */
+void wh_http2_end_drain(wh_http2 *session);
 /* Nothing runs, and nothing is to come: GOAWAY, and the connection ends. */
 void wh_http2_end_idle(wh_http2 *session);
 /*

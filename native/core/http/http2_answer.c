@@ -489,7 +489,7 @@ void wh_http2_answered(wh_http2_stream *stream) {
   if (stream->remote_ended)
     wh_http2_close_stream(stream);
   else
-    wh_http2_reset(stream, NGHTTP2_NO_ERROR); /* nobody reads the rest of the body: section 8.1 */
+    wh_http2_drain(stream);
 }
 
 void wh_http2_cut(wh_http2_stream *stream) {

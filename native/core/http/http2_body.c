@@ -69,12 +69,16 @@ void wh_http2_on_data(wh_http2_stream *stream, const uint8_t *data, size_t lengt
   wh_http2 *session = stream->session;
   wh_http_service *service = session->service;
   session->body_bytes += length;
+  stream->received += length;
   if (!has_reader(stream)) {
     wh_http2_consume_connection(session, length);
+    if (stream->has_content_length && stream->received > stream->content_length)
+      wh_http2_fault(stream, NGHTTP2_PROTOCOL_ERROR);
+    else if (stream->draining && stream->received - stream->received_answered > WH_HTTP2_DRAIN_MOST)
+      wh_http2_reset(stream, NGHTTP2_NO_ERROR); /* nobody reads the rest: section 8.1 */
     return;
   }
   wh_exchange *exchange = stream->exchange;
-  stream->received += length;
   exchange->continue_due = 0; /* it did not wait for it */
   int too_long = stream->has_content_length && stream->received > stream->content_length;
   if (too_long || (stream->opened && exceeds_limit(stream))) {
@@ -143,11 +147,15 @@ int wh_http2_deliver(wh_http2_stream *stream) {
 
 void wh_http2_remote_end(wh_http2_stream *stream) {
   stream->remote_ended = 1;
+  int wrong = stream->has_content_length && stream->received != stream->content_length;
   if (!has_reader(stream)) {
-    wh_http2_close_if_done(stream);
+    if (wrong && !stream->closed)
+      wh_http2_fault(stream, NGHTTP2_PROTOCOL_ERROR);
+    else
+      wh_http2_close_if_done(stream);
     return;
   }
-  if (stream->has_content_length && stream->received != stream->content_length) {
+  if (wrong) {
     wh_http2_refuse(stream, WH_REFUSED_CONTENT_LENGTH);
     return;
   }

@@ -112,6 +112,9 @@ typedef struct wh_http2_block {
   uint8_t end_stream;
 } wh_http2_block;
 
+/* Bytes of a request that are read for nothing behind its answer, before the client is told to stop. */
+#define WH_HTTP2_DRAIN_MOST 65536U
+
 #define WH_HTTP2_BUCKETS 64U /* of streams by id */
 
 struct wh_http2 {
@@ -124,7 +127,7 @@ struct wh_http2 {
   wh_http2_stream *first, *last; /* the open ones */
   wh_http2_stream *buckets[WH_HTTP2_BUCKETS];
   wh_http2_stream *ready[WH_HTTP2_URGENCIES], *ready_last[WH_HTTP2_URGENCIES];
-  size_t streams;
+  size_t streams, draining;   /* all that are open; of these, those answered */
   wh_http2_stream *receiving; /* whose header block is being decoded; may be NULL during one */
   wh_http2_stream *sending;   /* whose order is being carried out; NULL once it is gone */
   const uint8_t *input_end;   /* of what is being read; NULL outside of that */
@@ -198,7 +201,8 @@ struct wh_http2_stream {
   /* The body in. */
   wh_http2_piece *in_first, *in_last; /* received and not wanted yet */
   uint64_t received, content_length, body_limit;
-  uint8_t *trailers; /* of the request, as lines */
+  uint64_t received_answered; /* received when the answer was out */
+  uint8_t *trailers;          /* of the request, as lines */
   size_t trailers_length, trailers_room, trailers_told;
   /* The body out. */
   wh_http2_piece *out_first, *out_last;
@@ -223,6 +227,7 @@ struct wh_http2_stream {
   uint8_t listed : 1;    /* is in a ready list */
   uint8_t out_ended : 1; /* all of the answer is ordered */
   uint8_t out_done : 1;  /* ... and all of it is framed */
+  uint8_t draining : 1;  /* answered; the rest of its request is read for nothing, for a while */
   uint8_t reset : 1; /* RST_STREAM is out: the stream is closed, and freed when nobody uses it */
   uint8_t closed : 1;
   uint8_t tunnel : 1;
@@ -273,6 +278,12 @@ wh_http2_stream *wh_http2_take_stream(wh_http2 *session, int32_t id);
 void wh_http2_close_stream(wh_http2_stream *stream);
 /* Closes it where both sides have ended. Whether it is closed. */
 int wh_http2_close_if_done(wh_http2_stream *stream);
+/*
+ * The answer is out before the request's end, which nobody wants. The stream stays half-closed for a
+ * while: who sends just a little more, wrong or right, is treated as if it had come in time. It may be
+ * closed.
+ */
+void wh_http2_drain(wh_http2_stream *stream);
 /* RST_STREAM with that code, and the stream is closed: it must not be used after. */
 void wh_http2_reset(wh_http2_stream *stream, uint32_t code);
 /* The body of a stream is awaited (1), is not for now (0), or is over (-1). */

@@ -91,7 +91,11 @@ void wh_http2_close_stream(wh_http2_stream *stream) {
     forget_id(stream);
     wh_http2_unready(stream);
   }
-  if (session->streams <= 1 && !session->over) {
+  if (stream->draining) {
+    stream->draining = 0;
+    session->draining--;
+  }
+  if (session->streams <= session->draining + 1 && !session->over) {
     session->service->transport->hold(session->connection, 0); /* it idles now, or ends */
   }
   if (wh_http2_has_rest(stream)) {
@@ -106,6 +110,17 @@ int wh_http2_close_if_done(wh_http2_stream *stream) {
   if (!stream->out_done || !stream->remote_ended) return 0;
   wh_http2_close_stream(stream);
   return 1;
+}
+
+void wh_http2_drain(wh_http2_stream *stream) {
+  wh_http2 *session = stream->session;
+  wh_http2_drop_body(stream);
+  stream->draining = 1;
+  stream->received_answered = stream->received;
+  session->draining++;
+  if (session->streams == session->draining && !session->over) {
+    session->service->transport->hold(session->connection, 0);
+  }
 }
 
 void wh_http2_reset(wh_http2_stream *stream, uint32_t code) {

@@ -32,6 +32,9 @@ static void set_timer(wh_connection *connection, wh_http2_phase phase) {
                           wh_server_stop_limit(server, server->limits.keep_alive_timeout));
     break;
   case WH_HTTP2_HEAD: wh_server_start_timer(connection, block_time(connection)); break;
+  case WH_HTTP2_DRAIN:
+    wh_server_start_timer(connection, server->limits.request_body_drain_timeout);
+    break;
   case WH_HTTP2_BUSY:
     /* Without pings the timer is left as it is: when it comes, on_timer looks at the phase. */
     if (server->limits.http2_ping_delay == WH_UNLIMITED) return;
@@ -64,6 +67,12 @@ static void ask(wh_connection *connection) {
   }
 }
 
+/* After frames came or answers went: what does the connection do now? */
+static void update(wh_connection *connection) {
+  if (connection->closed) return;
+  set_phase(connection, wh_http2_phase_of(connection->session));
+}
+
 static void on_timer(wh_timer *timer) {
   wh_connection *connection = (wh_connection *)((char *)timer - offsetof(wh_connection, timer));
   wh_server *server = wh_server_of(connection);
@@ -85,6 +94,11 @@ static void on_timer(wh_timer *timer) {
     wh_visitor_note(connection, WH_CLOSE_REASON_REQUEST_HEADERS_TIMEOUT);
     wh_http2_end_slow(session);
     break;
+  case WH_HTTP2_DRAIN:
+    server->timeouts[WH_TIMEOUT_BODY_DRAIN]++;
+    wh_http2_end_drain(session);
+    update(connection);
+    break;
   case WH_HTTP2_BUSY: ask(connection); break;
   case WH_HTTP2_OVER:
     if (!connection->lingering) break; /* it is still sending, which may take its time */
@@ -92,12 +106,6 @@ static void on_timer(wh_timer *timer) {
     wh_connection_close(connection, !server->stopping);
     break;
   }
-}
-
-/* After frames came or answers went: what does the connection do now? */
-static void update(wh_connection *connection) {
-  if (connection->closed) return;
-  set_phase(connection, wh_http2_phase_of(connection->session));
 }
 
 void wh_server_look_http2(wh_connection *connection) {
