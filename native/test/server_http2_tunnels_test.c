@@ -168,6 +168,27 @@ static void an_end_with_release_sends_what_waits(void **state) {
   h2_free(h);
 }
 
+/* The same in two orders. */
+static void a_release_behind_the_end_sends_what_waits(void **state) {
+  app *a = *state;
+  h2 *h = h2_open(a);
+  uint32_t id;
+  h2_setting(h, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 3);
+  app_request *r = tunnel(a, h, &id);
+  app_write(r, 0, BYTES("last words"));
+  app_end(r, 0);
+  RUN_UNTIL(a, came(h, id, "las"));
+  app_release(r);
+  app_quiet(a);
+  h2_window(h, id, 100);
+  h2_expect_reset(h, id, NGHTTP2_NO_ERROR);
+  assert_true(came(h, id, "last words"));
+  app_quiet(a);
+  assert_int_equal(upgraded(a), 0);
+  assert_int_equal(app_in_use(a), 0);
+  h2_free(h);
+}
+
 static void a_second_end_may_release(void **state) {
   app *a = *state;
   h2 *h = h2_open(a);
@@ -280,6 +301,7 @@ int main(void) {
       H2_TEST(the_application_ends_first),
       H2_TEST(what_waits_is_read_after_both_ends),
       H2_TEST(an_end_with_release_sends_what_waits),
+      H2_TEST(a_release_behind_the_end_sends_what_waits),
       H2_TEST(a_second_end_may_release),
       H2_TEST(resets_and_aborts_end_both_sides),
       H2_TEST(what_is_no_tunnel_is_answered),

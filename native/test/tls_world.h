@@ -11,6 +11,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef TLS_WORLD_FUZZ
+#define assert_true(condition) ((condition) ? (void)0 : abort())
+#define assert_false(condition) assert_true(!(condition))
+#define assert_int_equal(a, b) assert_true((a) == (b))
+#define assert_int_not_equal(a, b) assert_true((a) != (b))
+#define assert_non_null(pointer) assert_true((pointer) != NULL)
+#define assert_null(pointer) assert_true((pointer) == NULL)
+#define assert_memory_equal(a, b, size) assert_true(memcmp(a, b, size) == 0)
+#define fail_msg(...) abort()
+#else
+#include <setjmp.h>
+#include <cmocka.h>
+#endif
 
 #include "base/memory.h"
 #include "net/connection.h"

@@ -421,7 +421,7 @@ static void leave_tunnel(wh_http2_stream *stream) {
     wh_http2_reset(stream, NGHTTP2_NO_ERROR);
   } else {
     exchange->end_ordered = 1;
-    end_tunnel(stream);
+    if (!stream->out_ended) end_tunnel(stream); /* else its end waits for the windows */
   }
 }
 
