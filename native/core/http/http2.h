@@ -109,7 +109,7 @@ int wh_http2_has_requests(const wh_http2 *session);
 uint64_t wh_http2_block_age(const wh_http2 *session);
 /* Bytes of bodies received so far. */
 uint64_t wh_http2_body_bytes(const wh_http2 *session);
-/* Bytes of answers' bodies handed to the connection so far. */
+/* Bytes of DATA frames handed to the connection so far. */
 uint64_t wh_http2_data_bytes(const wh_http2 *session);
 
 #endif

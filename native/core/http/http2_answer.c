@@ -247,7 +247,7 @@ static void http2_respond(wh_exchange *exchange, const wh_answer *answer) {
       return;
     stream->send_window -= (int64_t)answer->body_length;
     session->send_window -= (int64_t)answer->body_length;
-    session->data_bytes += answer->body_length;
+    session->data_bytes += WH_HTTP2_FRAME_HEADER + answer->body_length;
     session->data_frames++;
     wh_http2_answered(stream);
   } else if (send_head(stream, answer, content_length, 0, NULL, 0) == 0) {

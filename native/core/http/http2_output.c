@@ -156,7 +156,7 @@ static void send_body(wh_http2_stream *stream) {
   transport->commit(session->connection, WH_HTTP2_FRAME_HEADER + (size_t)length);
   stream->send_window -= (int64_t)length;
   session->send_window -= (int64_t)length;
-  session->data_bytes += length;
+  session->data_bytes += WH_HTTP2_FRAME_HEADER + length;
   if (!cut) session->data_frames++;
   if (ends) {
     wh_http2_answered(stream);

@@ -148,7 +148,7 @@ struct wh_http2 {
   uint32_t peer_frame;     /* the largest frame that it takes, WH_HTTP2_FRAME_MOST at most */
   uint64_t body_bytes;     /* received */
   uint64_t out_queued;     /* bytes of bodies that wait to be sent, of all streams */
-  uint64_t data_bytes;     /* of bodies, sent */
+  uint64_t data_bytes;     /* of DATA frames, sent */
   uint64_t data_frames;    /* sent lately, without those that a small window cut short */
   uint64_t opened_us;      /* by the service's clock */
   uint64_t block_since_us; /* when the last header block began */

@@ -53,7 +53,7 @@ static uint64_t acknowledged(const wh_connection *connection) {
 
 /*
  * Bytes that count for a client that takes answers. Where it is HTTP/2's windows that are closed, only those
- * of bodies: what answers PINGs shows no wish to read the rest.
+ * of DATA frames: what answers PINGs shows no wish to read the rest.
  */
 static uint64_t taken_of(const wh_connection *connection) {
   if (connection->owner_protocol == WH_PROTOCOL_HTTP2 && !connection->blocked &&
