@@ -1,4 +1,6 @@
 /* CONNECT and extended CONNECT over HTTP/2: whose bytes are whose, and how each side ends. */
+#include <stdio.h>
+
 #include "support_http2.h"
 
 #define RELEASE WH_COMMAND_FLAG_RELEASE
@@ -64,6 +66,7 @@ static void bytes_go_both_ways(void **state) {
   assert_null(length);
   app_release(r);
   h2_expect_reset(h, id, NGHTTP2_NO_ERROR);
+  assert_int_equal(h2_seen(h, id)->ended, 1);
   app_quiet(a);
   assert_int_equal(upgraded(a), 0);
   h2_free(h);
@@ -204,6 +207,35 @@ static void a_second_end_may_release(void **state) {
   h2_free(h);
 }
 
+/* Nor does it have to say that its side ends. */
+static void a_release_sends_what_waits(void **state) {
+  app *a = *state;
+  h2 *h = h2_open(a);
+  uint32_t id;
+  h2_setting(h, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 3);
+  app_request *r = tunnel(a, h, &id);
+  app_read(r, 1);
+  app_write(r, 0, BYTES("last words"));
+  app_release(r);
+  h2_data(h, id, BYTES("nobody hears this"), 0);
+  app_quiet(a);
+  assert_int_equal(h2_seen(h, id)->reset, 0);
+  h2_window(h, id, 100);
+  h2_expect_reset(h, id, NGHTTP2_NO_ERROR);
+  assert_int_equal(h2_seen(h, id)->ended, 1);
+  assert_true(came(h, id, "last words"));
+  assert_true(got(r, ""));
+  /* And where the client does not wait for it. */
+  r = tunnel(a, h, &id);
+  app_write(r, 0, BYTES("last words"));
+  app_release(r);
+  app_quiet(a);
+  h2_reset(h, id, NGHTTP2_CANCEL);
+  RUN_UNTIL(a, upgraded(a) == 0);
+  assert_int_equal(app_in_use(a), 0);
+  h2_free(h);
+}
+
 static void resets_and_aborts_end_both_sides(void **state) {
   app *a = *state;
   h2 *h = h2_open(a);
@@ -250,6 +282,46 @@ static void what_is_no_tunnel_is_answered(void **state) {
   h2_free(h);
 }
 
+/* A 2xx would say that there is a tunnel. */
+static void what_makes_no_tunnel_is_refused(void **state) {
+  app *a = *state;
+  h2 *h = h2_open(a);
+  uint32_t id;
+  app_request *r = ask(a, h, &id);
+  app_respond(r, 200, RELEASE, NULL, BYTES("no tunnel"));
+  h2_expect(h, id, 405, "");
+  char *allow = h2_field(h2_seen(h, id), "allow");
+  assert_non_null(allow);
+  assert_string_equal(allow, "");
+  free(allow);
+  r = ask(a, h, &id);
+  app_command(a, WH_COMMAND_START, 0, r->slot, r->generation, 204, NULL, NULL, 0, 0, 0);
+  wh_server_commit(a->server);
+  h2_expect(h, id, 405, "");
+  RUN_UNTIL(a, r->aborted);
+  app_write(r, 0, BYTES("no tunnel"));
+  app_end(r, RELEASE);
+  app_quiet(a);
+  assert_int_equal(app_in_use(a), 0);
+  h2_free(h);
+}
+
+static void names_of_protocols_are_checked(void **state) {
+  static const char *const wrong[] = {"a b", "a/", "/a", "a/b/c", "", "(", "\xc3\xbc"};
+  app *a = *state;
+  h2 *h = h2_open(a);
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    char head[128];
+    uint32_t id = h->next_id;
+    h->next_id += 2;
+    snprintf(head, sizeof head,
+             ":method: CONNECT\n:protocol: %s\n:scheme: http\n:path: /\n:authority: h\n", wrong[i]);
+    h2_headers(h, id, head, 0);
+    h2_expect_reset(h, id, NGHTTP2_PROTOCOL_ERROR);
+  }
+  h2_free(h);
+}
+
 static void extended_connect(void **state) {
   app *a = *state;
   h2 *h = h2_open(a);
@@ -262,6 +334,10 @@ static void extended_connect(void **state) {
   RUN_UNTIL_REQUESTS(a, 1);
   app_request *r = app_request_at(a, 0);
   assert_string_equal(r->path, "/chat");
+  uint32_t place;
+  memcpy(&place, r->memory + WH_SLOT_CONNECT_PROTOCOL, sizeof place);
+  assert_int_equal(place >> 24, 9);
+  assert_memory_equal(r->memory + (place & 0xFFFFFF), "websocket", 9);
   assert_true(r->flags & WH_REQUEST_FLAG_UPGRADE);
   assert_int_equal(upgrade(r, 200), WH_UPGRADE_RESULT_DONE);
   r->body_complete = 0;
@@ -303,8 +379,11 @@ int main(void) {
       H2_TEST(an_end_with_release_sends_what_waits),
       H2_TEST(a_release_behind_the_end_sends_what_waits),
       H2_TEST(a_second_end_may_release),
+      H2_TEST(a_release_sends_what_waits),
       H2_TEST(resets_and_aborts_end_both_sides),
       H2_TEST(what_is_no_tunnel_is_answered),
+      H2_TEST(what_makes_no_tunnel_is_refused),
+      H2_TEST(names_of_protocols_are_checked),
       H2_TEST(extended_connect),
       cmocka_unit_test(there_is_a_limit),
   };

@@ -118,7 +118,6 @@ for (const clear of [true, false]) {
           trailers.set('X-End', 'empty');
           return undefined;
         case '/started':
-          await features.get(HttpResponseTrailersFeature);
           void response.write('');
           await new Promise(setImmediate);
           trailers.set('X-End', 'started');

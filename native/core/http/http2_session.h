@@ -72,7 +72,7 @@ struct wh_http2_shared {
 /* Stream ids that a client has skipped: see http2_guard.c. */
 #define WH_HTTP2_SKIPS 8
 /* Streams that we have reset lately, for which frames may be on their way still. */
-#define WH_HTTP2_RESETS 64
+#define WH_HTTP2_RESETS 256
 
 /* Counts frames, for a while. */
 typedef struct wh_http2_guard {

@@ -489,8 +489,10 @@ static void end(unsigned options) {
     answer_all(); /* what came only now */
     settle();
     if (!closed && !finished && !memory_failed && goaways == 0) {
-      /* All is answered, and the client takes it: nothing is left. */
-      MUST(session->out_queued == 0 && !session->stalled && session->first == NULL);
+      /* All is answered, and the client takes it: nothing is left but requests without an end. */
+      MUST(session->out_queued == 0 && !session->stalled && session->streams == session->draining);
+      wh_http2_end_drain(session);
+      MUST(session->first == NULL && session->draining == 0);
     }
   }
   deliver_end();
