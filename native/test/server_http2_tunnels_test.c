@@ -225,9 +225,11 @@ static void a_release_sends_what_waits(void **state) {
   assert_int_equal(h2_seen(h, id)->ended, 1);
   assert_true(came(h, id, "last words"));
   assert_true(got(r, ""));
-  /* And where the client does not wait for it. */
+  /* And where it has said so before, but the client does not wait for it. */
   r = tunnel(a, h, &id);
   app_write(r, 0, BYTES("last words"));
+  app_end(r, 0);
+  app_quiet(a);
   app_release(r);
   app_quiet(a);
   h2_reset(h, id, NGHTTP2_CANCEL);
