@@ -61,10 +61,10 @@ export const extensions: readonly Case[] = [
   simple(
     '8441 4 an extended CONNECT is a request like others',
     async (client) => {
-      // The application knows no WebSocket at that path, so it answers as to any request.
+      // The application takes no tunnel there: a 2xx would say that it does (RFC 8441 section 5).
       const id = client.request(extended(client), { endStream: false });
       const { fields } = await client.takeHeaders(id);
-      if (fields[0].value !== '200') throw client.error(fields[0].value);
+      if (fields[0].value !== '405') throw client.error(fields[0].value);
       await alive(client);
     },
     ['extended-connect', 'application'],
