@@ -24,8 +24,8 @@ napi_value SymbolOrigins(napi_env env, napi_callback_info) {
   napi_value object;
   if (napi_create_object(env, &object) != napi_ok ||
       !Add(env, object, "llhttp_init", reinterpret_cast<const void *>(&llhttp_init)) ||
-      !Add(env, object, "nghttp2_session_server_new",
-           reinterpret_cast<const void *>(&nghttp2_session_server_new)) ||
+      !Add(env, object, "nghttp2_hd_deflate_new2",
+           reinterpret_cast<const void *>(&nghttp2_hd_deflate_new2)) ||
       !Add(env, object, "SSL_CTX_new", dlsym(RTLD_DEFAULT, "SSL_CTX_new"))) {
     return nullptr;
   }
