@@ -127,7 +127,7 @@ test('limits of HTTP/2 are checked by their names', (t) => {
     refuses(t, { limits: { http2 } }, type, ...named);
   }
   for (const http2 of [undefined, {}, { maxPings: null, keepAlivePingDelay: 1000 }]) {
-    t.notThrows(() => new WindhoverServer({ limits: { http2 } } as ServerOptions));
+    t.notThrows(() => new WindhoverServer({ limits: { http2 } }));
   }
 });
 

@@ -143,7 +143,7 @@ typedef struct wh_http_service {
   size_t free_http1_count;
   wh_http2_shared *http2; /* what HTTP/2 sessions share */
   wh_path_cache paths;
-  uint32_t head_numbers;  /* given to header sections by the caches of both; see head_cache.h */
+  uint32_t head_numbers; /* given to header sections by the caches of both; see head_cache.h */
   const wh_refusal_answer *refusal_answers; /* WH_REFUSAL_COUNT, by reason */
   uint64_t now_us;   /* the server's clock, as of this turn's last look at it */
   uint64_t upgraded; /* connections that are tunnels now */
