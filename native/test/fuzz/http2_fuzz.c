@@ -467,9 +467,9 @@ static void open_windows(void) {
     put_word_frame(NGHTTP2_WINDOW_UPDATE, 0, (uint32_t)(wide - connection_window));
   }
   for (const wh_http2_stream *s = session->first; s != NULL; s = s->next) {
-    const wire_stream *w = &streams[s->id];
-    if (w->updates < wide) {
-      put_word_frame(NGHTTP2_WINDOW_UPDATE, (uint32_t)s->id, (uint32_t)(wide - w->updates));
+    int64_t updates = s->id < MOST_ID ? streams[s->id].updates : 0;
+    if (updates < wide) {
+      put_word_frame(NGHTTP2_WINDOW_UPDATE, (uint32_t)s->id, (uint32_t)(wide - updates));
     }
   }
   while (pending.length > 0 && !closed && !finished) deliver_pending(MOST_PIECE, 0);

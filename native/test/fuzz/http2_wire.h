@@ -189,8 +189,11 @@ static void note_delivered(const uint8_t *bytes, size_t length) {
     if (client_used < FRAME_HEADER) continue;
     size_t payload = (size_t)client_frame[0] << 16 | (size_t)client_frame[1] << 8 | client_frame[2];
     uint32_t id = word_of(client_frame + 5) & 0x7FFFFFFF;
-    if (client_used == FRAME_HEADER && client_frame[3] == NGHTTP2_HEADERS && id < MOST_ID) {
-      streams[id].opened = 1;
+    if (client_used == FRAME_HEADER && client_frame[3] == NGHTTP2_HEADERS) {
+      if (id < MOST_ID)
+        streams[id].opened = 1;
+      else
+        blind = 1; /* an id that is not kept: what comes back is not judged any more */
     }
     if (client_used < FRAME_HEADER + payload) {
       /* Longer than anything that says something here: a fault, or DATA. */

@@ -258,9 +258,9 @@ static void take_request(uint32_t slot) {
   r->content_length = word_at(memory, WH_SLOT_CONTENT_LENGTH_LOW) |
                       (uint64_t)word_at(memory, WH_SLOT_CONTENT_LENGTH_HIGH) << 32;
   r->id = word_at(memory, WH_SLOT_REQUEST_NUMBER);
-  MUST(r->id % 2 == 1 && r->id < MOST_ID && (blind || streams[r->id].opened));
+  MUST(r->id % 2 == 1 && (blind || (r->id < MOST_ID && streams[r->id].opened)));
   for (size_t i = 0; i + 1 < request_count; i++) MUST(requests[i].id != r->id);
-  if (flags & WH_REQUEST_FLAG_HEAD_METHOD) streams[r->id].to_head = 1;
+  if (flags & WH_REQUEST_FLAG_HEAD_METHOD && r->id < MOST_ID) streams[r->id].to_head = 1;
   static const size_t places[] = {WH_SLOT_METHOD_OFFSET, WH_SLOT_TARGET_OFFSET, WH_SLOT_PATH_OFFSET,
                                   WH_SLOT_QUERY_OFFSET, WH_SLOT_AUTHORITY_OFFSET};
   for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
