@@ -4,7 +4,7 @@ import { forwardedHeaders } from '../middleware/forwarded-headers.js';
 import type { ForwardedHeadersOptions } from '../middleware/forwarded-options.js';
 import type { HealthEndpointOptions } from '../middleware/health-endpoint.js';
 import { healthEndpoint } from '../middleware/health-endpoint.js';
-import { HealthChecks } from '../middleware/health-checks.js';
+import type { HealthChecks } from '../middleware/health-checks.js';
 import type { HostFilteringOptions } from '../middleware/host-filtering.js';
 import { hostFiltering } from '../middleware/host-filtering.js';
 import type { HstsOptions } from '../middleware/hsts.js';

@@ -50,7 +50,7 @@ export type HealthCheck = (
 
 /** What a check may answer. */
 // A check that only may fail returns nothing.
-// eslint-disable-next-line @typescript-eslint/no-invalid-void-type
+
 export type HealthCheckAnswer = HealthCheckResult | HealthStatus | boolean | undefined | void;
 
 /** How a check is treated. Source: ASP.NET Core's HealthCheckRegistration. */
@@ -221,7 +221,7 @@ function resultOf(answer: HealthCheckAnswer, failureStatus: HealthStatus): Healt
   if (!HEALTH_STATUSES.includes((result as HealthCheckResult | null)?.status as HealthStatus)) {
     throw invalidArgument('The answer of a health check', 'a status or a result', answer);
   }
-  const { status, description, data, error } = result as HealthCheckResult;
+  const { status, description, data, error } = result;
   return {
     status,
     ...(description === undefined ? {} : { description }),

@@ -1,4 +1,5 @@
 /** What answers probes. Source: ASP.NET Core's HealthCheckMiddleware. */
+import { invalidArgument } from '../http/errors.js';
 import type { HttpContext } from '../http/http-context.js';
 import {
   refuseUnknown,
@@ -68,12 +69,16 @@ const WORDS: Readonly<Record<HealthStatus, string>> = {
 /**
  * A handler that runs checks and answers how they are.
  *
- * @throws TypeError or RangeError WH_ERR_INVALID_OPTION, naming option and value.
+ * @throws TypeError WH_ERR_INVALID_ARGUMENT; TypeError or RangeError WH_ERR_INVALID_OPTION, naming option and
+ * value.
  */
 export function healthEndpoint(
   checks: HealthChecks,
   options: HealthEndpointOptions = {},
 ): (context: HttpContext) => Promise<void> {
+  if (typeof (checks as Partial<HealthChecks> | null)?.check !== 'function') {
+    throw invalidArgument('checks', 'HealthChecks', checks);
+  }
   requireObject('mapHealthChecks', options);
   refuseUnknown(options, OPTIONS, PREFIX);
   const { allowCachingResponses = false, port } = options;

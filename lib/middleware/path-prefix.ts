@@ -25,7 +25,7 @@ export function parsePrefix(text: string): string | undefined {
   if (!/^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/%]*$/.test(text)) return undefined;
   const trimmed = text.endsWith('/') ? text.slice(0, -1) : text;
   const decoded = decode(trimmed);
-  if (decoded === undefined || /[\0-\x1f\x7f\\]/.test(decoded)) return undefined;
+  if (decoded === undefined || /[\p{Cc}\\]/u.test(decoded)) return undefined;
   const segments = decoded.split('/').slice(1);
   return segments.some((segment) => ['', '.', '..'].includes(segment)) ? undefined : decoded;
 }

@@ -191,6 +191,7 @@ for (const [make, message] of [
   [() => checks.add('a', check, { timeout: 0 }), /healthChecks\.a\.timeout' .*, not 0/],
   [() => checks.add('a', check, { time: 0 } as never), /no option 'healthChecks\.a\.time'/],
   [() => checks.add('twice', check).add('twice', check), /a health check 'twice' already/],
+  [() => healthEndpoint(undefined as never), /^checks must be HealthChecks, not undefined/],
   [() => healthEndpoint(checks, { port: 0 }), /mapHealthChecks\.port' .*, not 0/],
   [
     () => healthEndpoint(checks, { responseWriter: 'xml' as never }),
