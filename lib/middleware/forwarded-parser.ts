@@ -55,6 +55,10 @@ function parseElements(line: string): ForwardedElement[] | undefined {
   let at = 0;
   for (;;) {
     at = skipBlanks(line, at);
+    if (line[at] === ',') {
+      at++;
+      continue;
+    }
     const start = at;
     const parameters = new Map<string, string>();
     while (at < line.length && line[at] !== ',') {
