@@ -8,9 +8,40 @@ export type { WebApplicationBuilder, WebApplicationOptions } from './hosting/web
 export type { ApplicationLifetime, Readiness } from './hosting/application-lifetime.js';
 export type { ServerFactory } from './hosting/default-server.js';
 export type { HostEnvironment } from './hosting/host-environment.js';
-export type { Middleware, Next } from './hosting/pipeline.js';
+export type { Middleware, Next } from './http/middleware.js';
 export type { PipelineBuilder } from './hosting/pipeline-builder.js';
+export type { ApplicationPipeline } from './hosting/application-pipeline.js';
 export type { ServerConfiguration } from './hosting/server-configuration.js';
+
+// Ready-made middleware.
+export { forwardedHeaders } from './middleware/forwarded-headers.js';
+export type { ForwardedHeader, ForwardedHeadersOptions } from './middleware/forwarded-options.js';
+export { hostFiltering } from './middleware/host-filtering.js';
+export type { HostFilteringOptions } from './middleware/host-filtering.js';
+export { httpsRedirection } from './middleware/https-redirection.js';
+export type { HttpsRedirectionOptions, PortSources } from './middleware/https-redirection.js';
+export { hsts } from './middleware/hsts.js';
+export type { HstsOptions } from './middleware/hsts.js';
+export { HealthChecks } from './middleware/health-checks.js';
+export type {
+  HealthCheck,
+  HealthCheckAnswer,
+  HealthCheckContext,
+  HealthCheckOptions,
+  HealthCheckRegistration,
+  HealthCheckResult,
+  HealthReport,
+  HealthReportEntry,
+  HealthStatus,
+} from './middleware/health-checks.js';
+export { healthEndpoint } from './middleware/health-endpoint.js';
+export type { HealthEndpointOptions, HealthResponseWriter } from './middleware/health-endpoint.js';
+export { requestTimeouts, withRequestTimeout } from './middleware/request-timeouts.js';
+export type {
+  RequestTimeout,
+  RequestTimeoutPolicy,
+  RequestTimeoutsOptions,
+} from './middleware/request-timeouts.js';
 
 // Configuration.
 export { Configuration } from './hosting/configuration.js';

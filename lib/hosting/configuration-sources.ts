@@ -7,6 +7,7 @@ import { Configuration } from './configuration.js';
 import { readJsonSettings } from './configuration-json.js';
 import type { EnvironmentChoice, Variables } from './host-environment.js';
 import { resolveEnvironment } from './host-environment.js';
+import { MIDDLEWARE_KEYS } from './middleware-configuration.js';
 import { nearestName } from './nearest-name.js';
 import { SERVER_SECTION, serverOptionNames } from './server-options-table.js';
 
@@ -21,6 +22,7 @@ const HOST_NAMES = [
   'contentRoot',
   'shutdownTimeout',
   'suppressStatusMessages',
+  ...MIDDLEWARE_KEYS,
 ] as const;
 
 /** Which sources are read. */

@@ -1,7 +1,7 @@
 /** What an application and each of its branches are put together with. */
 import { codedTypeError, invalidArgument, WindhoverError } from '../http/errors.js';
+import type { Middleware } from '../http/middleware.js';
 import type { RequestDelegate } from '../server/server.js';
-import type { Middleware } from './pipeline.js';
 import { compose, isPromise } from './pipeline.js';
 import { RouteTable } from './route-table.js';
 

@@ -1,20 +1,7 @@
 /** How middleware becomes one function: composed once, at the start, from the last step to the first. */
 import { WindhoverError } from '../http/errors.js';
-import type { HttpContext } from '../http/http-context.js';
+import type { Middleware } from '../http/middleware.js';
 import type { RequestDelegate } from '../server/server.js';
-
-/**
- * Runs what comes after a middleware. Returns its promise, or `undefined` where all of it was done at
- * once. Throws WindhoverError WH_ERR_NEXT_CALLED_TWICE the second time.
- */
-export type Next = () => void | Promise<void>;
-
-/**
- * A step on a request's way. It answers by itself, or calls `next` once, and may act before and after:
- * `async (context, next) => { ...; await next(); ... }`. A step that is not async stays so, and costs no
- * promise; where it returns nothing, the request lasts until what `next` returned has settled.
- */
-export type Middleware = (context: HttpContext, next: Next) => void | Promise<void>;
 
 /** Makes one function of steps, first to last, and of what comes after them. */
 export function compose(steps: readonly Middleware[], end: RequestDelegate): RequestDelegate {

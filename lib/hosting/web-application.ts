@@ -5,6 +5,7 @@ import type { Logger } from '../server/log-events.js';
 import type { ErrorListener, Server } from '../server/server.js';
 import { createApplication } from '../server/server.js';
 import { SHUTDOWN_TIMEOUT, TIMER_MAX } from '../server/windhover/shutdown-options.js';
+import { HealthChecks } from '../middleware/health-checks.js';
 import { chooseEndpoints } from './addresses.js';
 import type { Configuration } from './configuration.js';
 import { loadConfiguration } from './configuration-sources.js';
@@ -14,7 +15,7 @@ import type { ServerFactory } from './default-server.js';
 import { createDefaultServer } from './default-server.js';
 import type { HostEnvironment } from './host-environment.js';
 import { resolveEnvironment } from './host-environment.js';
-import { PipelineBuilder } from './pipeline-builder.js';
+import { ApplicationPipeline } from './application-pipeline.js';
 import { ServerConfiguration } from './server-configuration.js';
 import { bindServerOptions } from './server-options-binding.js';
 import { onStopSignals } from './stop-signals.js';
@@ -45,6 +46,8 @@ export class WebApplicationBuilder {
   readonly server: ServerConfiguration;
   /** The URLs to listen on; the application's `urls` begin with them. */
   readonly urls = new Set<string>();
+  /** What `app.mapHealthChecks` runs: `healthChecks.add('database', async () => …)`. */
+  readonly healthChecks = new HealthChecks();
   /** Hears of every failure of a handler but bad requests. Default: console.error. */
   onError: ErrorListener | undefined = undefined;
   /** Whether `run` keeps silent about where it listens. Default: the setting of that name, or false. */
@@ -126,6 +129,7 @@ export class WebApplicationBuilder {
       shutdownTimeout: timeout,
       onError: this.onError,
       suppressStatusMessages: this.suppressStatusMessages,
+      healthChecks: this.healthChecks,
     });
   }
 }
@@ -141,13 +145,14 @@ interface WebApplicationSettings {
   readonly shutdownTimeout: number;
   readonly onError: ErrorListener | undefined;
   readonly suppressStatusMessages: boolean;
+  readonly healthChecks: HealthChecks;
 }
 
 /**
- * An application: a pipeline (see {@link PipelineBuilder}) and the server that it runs on. It lives once:
+ * An application: a pipeline (see {@link PipelineBuilder} and {@link ApplicationPipeline}) and the server that it runs on. It lives once:
  * after a stop it cannot start again. Source: ASP.NET Core's WebApplication.
  */
-export class WebApplication extends PipelineBuilder {
+export class WebApplication extends ApplicationPipeline {
   /** Where the application runs. */
   readonly environment: HostEnvironment;
   /** The settings of appsettings.json, the environment and the command line. */
@@ -168,7 +173,11 @@ export class WebApplication extends PipelineBuilder {
 
   /** @internal */
   constructor(private readonly settings: WebApplicationSettings) {
-    super();
+    super({
+      configuration: settings.configuration,
+      healthChecks: settings.healthChecks,
+      addresses: () => this.addresses,
+    });
     this.environment = settings.environment;
     this.configuration = settings.configuration;
     this.urls = new Set(settings.urls);

@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { HttpContext } from '../../lib/http/http-context.js';
-import type { Middleware, Next } from '../../lib/hosting/pipeline.js';
+import type { Middleware, Next } from '../../lib/http/middleware.js';
 import { compose } from '../../lib/hosting/pipeline.js';
 import { coded } from '../support/errors.js';
 import { startApplication } from '../support/memory-application.js';

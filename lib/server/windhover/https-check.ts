@@ -10,7 +10,7 @@ import {
   requireObject,
   requireString,
   wrongType,
-} from './option-errors.js';
+} from '../../http/option-errors.js';
 
 /** Bits of the core's WH_PROTOCOL_HTTP1 and _HTTP2. */
 export const PROTOCOLS = { http1: 1, http2: 2, http1AndHttp2: 3 } as const;

@@ -19,7 +19,7 @@ import {
   requireObject,
   requireString,
   wrongType,
-} from './option-errors.js';
+} from '../../http/option-errors.js';
 import { passedSockets } from './systemd.js';
 
 type Kind = 'url' | 'path' | 'port' | 'fd' | 'systemd';

@@ -4,7 +4,7 @@ import type { LaneOptions } from '../../native/addon.js';
 import type { Http2Limits, MinDataRate, ServerLimits, ServerOptions } from '../options.js';
 import { isLogger } from '../log-events.js';
 import { checkDefaults } from './lane-endpoints.js';
-import { CODE, refuseUnknown, requireObject, wrongType } from './option-errors.js';
+import { CODE, refuseUnknown, requireObject, wrongType } from '../../http/option-errors.js';
 import { toRefusalAnswers } from './refusals.js';
 
 /** The limits that the core has; an unknown name is a mistake that must not pass in silence. */

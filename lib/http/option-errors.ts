@@ -1,5 +1,5 @@
 /** What is wrong with an option, said with its name and its value. */
-import { codedRangeError, codedTypeError } from '../../http/errors.js';
+import { codedRangeError, codedTypeError } from './errors.js';
 
 /** The code of every error about an option. */
 export const CODE = 'WH_ERR_INVALID_OPTION';
@@ -22,6 +22,10 @@ export function wrongType(name: string, expected: string, value: unknown): TypeE
   return codedTypeError(CODE, `option '${name}' must be ${expected}, not ${show(value)}`);
 }
 
+export function wrongValue(name: string, expected: string, value: unknown): RangeError {
+  return codedRangeError(CODE, `option '${name}' must be ${expected}, not ${show(value)}`);
+}
+
 export function requireObject(name: string, value: unknown): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw wrongType(name, 'an object', value);
@@ -41,6 +45,18 @@ export function requireInteger(name: string, most: number, value: unknown, least
   if (typeof value !== 'number') throw wrongType(name, expected, value);
   if (Number.isInteger(value) && value >= least && value <= most) return;
   throw codedRangeError(CODE, `option '${name}' must be ${expected}, not ${String(value)}`);
+}
+
+export function requireFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw wrongType(name, 'a function', value);
+}
+
+/** An array of strings; whatever else is true of them is checked elsewhere. */
+export function requireStrings(name: string, value: unknown): void {
+  if (!Array.isArray(value)) throw wrongType(name, 'an array of strings', value);
+  value.forEach((member, i) => {
+    requireString(`${name}[${String(i)}]`, member);
+  });
 }
 
 /** Refuses names that there are not. An option that is `undefined` is not given. */
