@@ -103,8 +103,8 @@ export class NodeExchange
   /** Why the signal aborted, where the client is still there. */
   timeout: WindhoverError | undefined = undefined;
   upgrade: NodeUpgradeFeature | undefined = undefined;
-  /** Called when the connection has become a tunnel. */
-  onTunnel: () => void = () => undefined;
+  /** Called when there is no end of the answer to wait for: the connection is gone, or a tunnel. */
+  onAnswered: () => void = () => undefined;
   /** For those who watch requests. */
   readonly slot: { method(): string; target(): string; protocol(): string };
   private readonly request: NodeRequestFeature;
@@ -348,6 +348,7 @@ export class NodeExchange
   onGone(): void {
     if (!this.endOrdered) this.onAborted(0);
     this.letWritersGo();
+    this.onAnswered();
   }
 
   onStopping(): void {
@@ -382,7 +383,7 @@ export class NodeExchange
     this.endOrdered = true;
     this.headerMap.freeze();
     this.deadline?.cancel();
-    this.onTunnel();
+    this.onAnswered();
   }
 
   /** Whether all of the request has come. */

@@ -181,13 +181,9 @@ export class NodeProtocols implements Protocols {
     const isOver = Promise.all([
       this.sink.run(exchange),
       new Promise<void>((resolve) => {
-        const done = (): void => {
-          resolve();
-        };
-        if (exchange.connection.raw.destroyed) done();
-        response.once('finish', done).once('close', done);
-        connection.raw.once('close', done);
-        if (upgrade !== undefined) upgradeDone(exchange, done);
+        exchange.onAnswered = resolve;
+        response.once('finish', resolve).once('close', resolve);
+        if (connection.raw.destroyed) resolve();
       }),
     ]);
     response.once('finish', () => {
@@ -223,7 +219,6 @@ export class NodeProtocols implements Protocols {
       clearTimeout(timer);
     };
     request.once('end', clear).once('close', clear);
-    stream.once('close', clear);
   }
 
   private leave(exchange: NodeExchange, connection: NodeConnection): void {
@@ -437,6 +432,7 @@ export class NodeProtocols implements Protocols {
     });
     void Promise.all([this.sink.run(exchange), gone]).then(() => {
       connection.running.delete(exchange);
+      if (this.connections.isStopping) connection.closeGently?.();
     });
   }
 
@@ -454,11 +450,6 @@ export class NodeProtocols implements Protocols {
     const parts = { head, target, body, wire, connection, settings, isStopping };
     return { exchange: new NodeExchange(parts), body };
   }
-}
-
-/** A tunnel has no end of an answer to wait for. */
-function upgradeDone(exchange: NodeExchange, done: () => void): void {
-  exchange.onTunnel = done;
 }
 
 function toFields(raw: readonly string[]): string {

@@ -8,6 +8,7 @@ import { toRefusalAnswers } from '../windhover/refusals.js';
 const REASONS = {
   invalidRequestLine: [400, 'The request line is not valid.'],
   methodForTarget: [405, 'The method does not fit the form of the target.'],
+  unrecognizedHttpVersion: [505, 'This server speaks HTTP/1.0 and HTTP/1.1 here.'],
   requestLineTooLong: [414, 'The request line is too long.'],
   invalidRequestHeader: [400, 'A header field is not valid.'],
   headersExceedMaxTotalSize: [431, 'The header fields are too large.'],

@@ -59,6 +59,8 @@ export function valuesOf(lines: FieldLines, lower: string): string[] {
   return lines.filter(([name]) => name.toLowerCase() === lower).map(([, value]) => value);
 }
 
+const VERSIONS: ReadonlySet<string> = new Set(['HTTP/1.0', 'HTTP/1.1', 'HTTP/2']);
+
 /** What stands around a field line on HTTP/1: `: ` and the line end. */
 const LINE_EXTRA = 4;
 
@@ -66,6 +68,9 @@ const LINE_EXTRA = 4;
 export function checkHead(head: RequestHead, settings: NodeSettings): Target | RefusalReason {
   const { method, target, protocol, lines } = head;
   const { limits, allowRawQueryCharacters } = settings;
+  if (!VERSIONS.has(protocol)) {
+    return protocol === 'HTTP/0.9' ? 'invalidRequestLine' : 'unrecognizedHttpVersion';
+  }
   const lineSize = method.length + target.length + protocol.length + LINE_EXTRA;
   if (lineSize > limits.maxRequestLineSize) return 'requestLineTooLong';
   if (lines.length > limits.maxRequestHeaderCount) return 'tooManyHeaders';

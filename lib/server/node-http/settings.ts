@@ -76,7 +76,11 @@ function findUnkept(options: ServerOptions): string[] {
       if (reason !== undefined) found.push(prefix + name + (reason === '' ? '' : ` (${reason})`));
     }
   };
-  look(options, '', (name) => UNKEPT_OPTIONS[name]);
+  look(
+    { ...options, busyPoll: usesDefault(options) ? undefined : options.busyPoll },
+    '',
+    (name) => UNKEPT_OPTIONS[name],
+  );
   look(http1, 'http1.', (name) =>
     UNKEPT_HTTP1.includes(name) && http1[name as keyof typeof http1] === true ? '' : undefined,
   );
@@ -109,6 +113,11 @@ function findUnkept(options: ServerOptions): string[] {
     lookAtEndpoint(endpoint, `endpoints[${String(i)}]`);
   }
   return found;
+}
+
+/** Whether its default would not be kept either, which nobody need be told. */
+function usesDefault({ busyPoll }: ServerOptions): boolean {
+  return busyPoll === 'adaptive' || busyPoll === false;
 }
 
 /** Node has it since 22.12 and 23.1. */
