@@ -85,7 +85,9 @@ export class NodeHttpServer implements Server {
         setTls: (i, tls) => {
           this.fronts[i].present(tls);
         },
-        setTicketKeys: () => undefined,
+        setTicketKeys: (i, keys) => {
+          this.fronts[i].setTicketKeys(keys);
+        },
       },
       options.logger,
     );
@@ -179,12 +181,24 @@ export class NodeHttpServer implements Server {
    *
    * @returns Rejects as WindhoverServer.reloadCertificates does.
    */
-  // eslint-disable-next-line @typescript-eslint/require-await -- what is thrown is a rejection
+
   async reloadCertificates(): Promise<void> {
-    if (this.state !== 'running') {
-      throw new WindhoverError('WH_ERR_SERVER_NOT_STARTED', 'The server is not running');
-    }
-    this.tls.reload();
+    this.runningTls().reload();
+  }
+
+  /**
+   * Replaces the keys that session tickets are sealed with, as WindhoverServer.setTicketKeys does; but Node
+   * knows one key, so that tickets of the others are not opened.
+   *
+   * @throws As WindhoverServer.setTicketKeys.
+   */
+  setTicketKeys(keys: Uint8Array | readonly Uint8Array[]): void {
+    this.runningTls().setTicketKeys(keys);
+  }
+
+  private runningTls(): TlsEndpoints {
+    if (this.state === 'running') return this.tls;
+    throw new WindhoverError('WH_ERR_SERVER_NOT_STARTED', 'The server is not running');
   }
 
   /** What the server has counted, as far as Node tells; the rest is 0 or empty. */

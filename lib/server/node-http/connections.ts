@@ -116,7 +116,8 @@ export class ClientFilter {
 }
 
 class AddressList {
-  private readonly networks = new BlockList();
+  /** Apart: a list of both would take an IPv4 address for one of IPv6's. */
+  private readonly networks = { ipv4: new BlockList(), ipv6: new BlockList() };
   private hasUnix = false;
 
   constructor(name: string, list: string) {
@@ -135,14 +136,15 @@ class AddressList {
           `option '${name}' must have IP addresses, networks or 'unix', not '${entry}'`,
         );
       }
-      this.networks.addSubnet(address, length, family);
+      this.networks[family].addSubnet(address, length, family);
     }
   }
 
   has(address: string | undefined): boolean {
     if (address === undefined) return this.hasUnix;
     const [bare] = address.split('%');
-    return this.networks.check(bare, isIP(bare) === 6 ? 'ipv6' : 'ipv4');
+    const family = isIP(bare) === 6 ? 'ipv6' : 'ipv4';
+    return this.networks[family].check(bare, family);
   }
 }
 

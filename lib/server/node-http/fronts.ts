@@ -9,7 +9,7 @@ import { PROTOCOLS } from '../windhover/https-check.js';
 import { ClientFilter, type ConnectionSet, NodeConnection, resetSocket } from './connections.js';
 import { composeRefusal } from './refusals.js';
 import type { NodeSettings } from './settings.js';
-import { NodeTlsContexts } from './tls-context.js';
+import { NodeTlsContexts, toTicketKey } from './tls-context.js';
 
 /** What speaks HTTP on connections that are in. */
 export interface Protocols {
@@ -58,9 +58,14 @@ export class Front {
     });
   }
 
+  /** Other keys for session tickets. */
+  setTicketKeys(keys: Uint8Array): void {
+    this.tlsServer?.setTicketKeys(toTicketKey(keys));
+  }
+
   /** A server that accepts for it, and does not listen yet. */
   makeServer(): Server {
-    const hasFilter = this.use.some(({ filter }) => filter !== undefined);
+    const hasFilter = this.use.some((middleware) => middleware.filter !== undefined);
     const server = createServer({
       allowHalfOpen: true,
       noDelay: this.lane.noDelay ?? true,

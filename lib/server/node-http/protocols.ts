@@ -4,8 +4,8 @@
  * exchange of each request.
  */
 import { Buffer } from 'node:buffer';
-import type { IncomingMessage } from 'node:http';
-import { createServer, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
+import { createServer, ServerResponse } from 'node:http';
 import type {
   Http2Server,
   IncomingHttpHeaders,
@@ -397,7 +397,7 @@ export class NodeProtocols implements Protocols {
     let trailers: readonly string[] = [];
     stream.on('trailers', (_fields, _flags, ...rest) => {
       const [given] = rest as unknown as [string[] | undefined];
-      trailers = given ?? flatten(_fields as IncomingHttpHeaders);
+      trailers = given ?? flatten(_fields);
     });
     let wantsContinue = /^100-continue$/i.test(headers.expect ?? '');
     const owner: BodyOwner = {

@@ -25,7 +25,8 @@ export interface NodeSettings {
  */
 export function toNodeSettings(options: ServerOptions): NodeSettings {
   const { refusals = 'empty', ...others } = (options as ServerOptions | null) ?? {};
-  toLaneOptions(typeof options === 'object' ? others : options);
+  const isObject = typeof options === 'object' && (options as unknown) !== null;
+  toLaneOptions(isObject ? others : options); // what is none is refused there
   const { limits = {}, http1 = {}, addServerHeader = true } = options;
   refuseUnsafe(options);
   return {
@@ -61,9 +62,11 @@ const UNKEPT_OPTIONS: Readonly<Record<string, string>> = {
 
 const UNKEPT_HTTP1: readonly string[] = ['allowBareLineFeed', 'allowHostHeaderOverride'];
 
+/** Bytes of a ticket key. */
+const TICKET_KEY_SIZE = 80;
+
 const UNKEPT_TLS: Readonly<Record<string, string>> = {
   ocspResponse: 'none is sent',
-  ticketKeys: 'Node’s have another form',
 };
 
 function findUnkept(options: ServerOptions): string[] {
@@ -93,13 +96,18 @@ function findUnkept(options: ServerOptions): string[] {
         ? 'this Node has no such option'
         : undefined;
     });
-    for (const [i, { received, sent }] of (endpoint.use ?? []).entries()) {
-      look({ received, sent }, `${name}.use[${String(i)}].`, () => '');
+    for (const [i, middleware] of (endpoint.use ?? []).entries()) {
+      look(middleware, `${name}.use[${String(i)}].`, (hook) =>
+        hook === 'received' || hook === 'sent' ? '' : undefined,
+      );
     }
     lookAtTls(endpoint.https ?? {}, `${name}.https`);
   };
   const lookAtTls = (https: HttpsOptions, name: string): void => {
-    look(https, `${name}.`, (option) => UNKEPT_TLS[option]);
+    const { ticketKeys = [] } = https;
+    look(https, `${name}.`, (option) =>
+      option === 'ticketKeys' ? moreThanOne(ticketKeys) : UNKEPT_TLS[option],
+    );
     for (const [host, own] of Object.entries(https.sni ?? {})) {
       look(own, `${name}.sni['${host}'].`, (option) =>
         option === 'minVersion' || option === 'maxVersion'
@@ -113,6 +121,12 @@ function findUnkept(options: ServerOptions): string[] {
     lookAtEndpoint(endpoint, `endpoints[${String(i)}]`);
   }
   return found;
+}
+
+/** Node knows one ticket key. */
+function moreThanOne(keys: Uint8Array | readonly Uint8Array[]): string | undefined {
+  const size = keys instanceof Uint8Array ? keys.length / TICKET_KEY_SIZE : keys.length;
+  return size > 1 ? 'only the first counts' : undefined;
 }
 
 /** Whether its default would not be kept either, which nobody need be told. */

@@ -1,5 +1,5 @@
 /** From what an endpoint presents, as the core takes it, to node:tls's options. */
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey, hkdfSync, X509Certificate } from 'node:crypto';
 import type { SecureContext, SecureContextOptions, TlsOptions } from 'node:tls';
 import { createSecureContext } from 'node:tls';
 import { constants } from 'node:crypto';
@@ -21,6 +21,20 @@ const SUITES = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_
 const GROUPS = 'X25519:P-256:P-384';
 
 const TLS_1_2 = 0x0303;
+
+/** Bytes of one of the core's ticket keys, and of Node's. */
+const TICKET_KEY_SIZE = 80;
+const NODE_TICKET_KEY_SIZE = 48;
+
+/**
+ * Node's ticket key for those of the options, of which the first seals: the same for all servers that share
+ * them. Node knows one key, so that tickets of the others are not opened.
+ */
+export function toTicketKey(keys: Uint8Array): Buffer {
+  const first = keys.subarray(0, TICKET_KEY_SIZE);
+  const none = new Uint8Array();
+  return Buffer.from(hkdfSync('sha256', first, none, 'windhover ticket key', NODE_TICKET_KEY_SIZE));
+}
 
 /** In the order of the core's wh_tls_client_mode. */
 export const ClientMode = { NONE: 0, ALLOW: 1, REQUIRE: 2 } as const;
@@ -80,7 +94,7 @@ export class NodeTlsContexts {
         asked.protocols.includes(each),
       );
     };
-    return { ...options, ALPNCallback: choose } as TlsOptions;
+    return { ...options, ALPNCallback: choose };
   }
 
   /** Whether a client whose handshake is done may come in. */
@@ -101,7 +115,7 @@ export class NodeTlsContexts {
     const [longest] = hosts
       .filter((host) => host.name.startsWith('*.') && name.endsWith(host.name.slice(1)))
       .sort((one, other) => other.name.length - one.name.length);
-    return (longest as LaneTlsHost | undefined) ?? hosts.find((host) => host.name === '*');
+    return longest ?? hosts.find((host) => host.name === '*');
   }
 }
 
@@ -131,6 +145,7 @@ function toContext(tls: LaneTls, host: LaneTlsHost | undefined): SecureContextOp
     minVersion: host?.minVersion === 0x0304 ? 'TLSv1.3' : 'TLSv1.2',
     maxVersion: host?.maxVersion === TLS_1_2 ? 'TLSv1.2' : 'TLSv1.3',
     sessionIdContext: 'windhover',
+    ticketKeys: toTicketKey(tls.ticketKeys),
     sessionTimeout: tls.sessionSeconds,
     secureOptions:
       constants.SSL_OP_NO_RENEGOTIATION | (tls.tickets ? 0 : constants.SSL_OP_NO_TICKET),

@@ -2,7 +2,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { HttpUpgradeFeature } from '../../features/http-features.js';
-import { WindhoverError } from '../../http/errors.js';
 import { UpgradedSocket } from '../../http/upgraded-socket.js';
 import type { SocketEnds, SocketLink, WriteDone } from '../../http/upgraded-socket.js';
 import { reasonPhrases } from '../../native/generated/status.js';
