@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { WebSocketServer } from 'ws';
 import { acceptWebSocket } from '../../lib/adapters/websocket.js';
 import { HttpMaxRequestBodySizeFeature } from '../../lib/features/http-features.js';
+import { HttpResetFeature } from '../../lib/features/http2-features.js';
 import { TlsConnectionFeature, TlsHandshakeFeature } from '../../lib/features/tls-features.js';
 import type { WebApplication } from '../../lib/hosting/web-application.js';
 import type { HttpContext } from '../../lib/http/http-context.js';
@@ -231,6 +232,9 @@ function configureEnds(app: WebApplication): void {
   });
   app.get('/abort', (context) => {
     context.abort();
+  });
+  app.get('/reset/:code', ({ features, request }) => {
+    features.get(HttpResetFeature)?.reset(Number(request.routeValues['code']));
   });
   app.all('/hang', async (context) => {
     const { request, response } = context;

@@ -169,7 +169,7 @@ export const http2Cases: readonly Case[] = [
     setup: { protocols: 'http2' },
     run: async (t, server) => {
       await within(server, async (ask) => {
-        const headers = { ':path': '/trailers', ':method': 'POST', te: 'trailers' };
+        const headers = { ':path': '/trailers', ':method': 'POST' };
         const { trailers, body } = await ask(headers, 'body');
         t.is(body, 'body');
         t.is(trailers?.['x-later'], 'yes');
@@ -189,6 +189,19 @@ export const http2Cases: readonly Case[] = [
         await server.noticed(key, 'entered');
         stream.close(8);
         await server.noticed(key, 'aborted');
+        t.is((await ask({ ':path': '/hello' })).body, 'hello');
+      });
+    },
+  },
+  {
+    name: 'HTTP/2: an application resets a stream with a code of its own',
+    setup: { protocols: 'http2' },
+    run: async (t, server) => {
+      await within(server, async (ask, session) => {
+        const stream = session.request({ ':path': '/reset/8' });
+        stream.on('error', () => undefined);
+        await once(stream, 'close');
+        t.is(stream.rstCode, 8);
         t.is((await ask({ ':path': '/hello' })).body, 'hello');
       });
     },

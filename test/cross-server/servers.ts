@@ -108,9 +108,7 @@ export const servers: readonly ServerRow[] = [
   {
     name: 'WindhoverServer',
     start: here((options) => new WindhoverServer(options)),
-    differences: {
-      'HTTP/2: trailers are sent behind the answer': 'the core sends trailers on HTTP/1.1 alone',
-    },
+    differences: {},
   },
   {
     name: 'NodeHttpServer',

@@ -11,6 +11,7 @@ import type {
   ResponseCallback,
 } from '../../features/http-features.js';
 import * as features from '../../features/http-features.js';
+import { Http2StreamIdFeature, HttpResetFeature } from '../../features/http2-features.js';
 import { TlsConnectionFeature, TlsHandshakeFeature } from '../../features/tls-features.js';
 import {
   contextDisposed,
@@ -28,6 +29,7 @@ import {
   contentLengthMismatch,
   contentLengthMissing,
 } from '../windhover/content-length.js';
+import { checkErrorCode } from '../windhover/http2-features.js';
 import { checkInformationalStatus, informationalFields } from '../windhover/interim.js';
 import { RequestDeadline, type TimedExchange } from '../windhover/request-deadline.js';
 import {
@@ -75,6 +77,8 @@ const OWN_TOKENS = [
   features.HttpResponseTrailersFeature,
   features.HttpInformationalResponseFeature,
   features.HttpRequestTimeoutFeature,
+  HttpResetFeature,
+  Http2StreamIdFeature,
   TlsConnectionFeature,
   TlsHandshakeFeature,
 ] as const;
@@ -197,6 +201,9 @@ export class NodeExchange
         return this.upgrade;
       case features.HttpResponseTrailersFeature.key:
         return { trailers: this.responseTrailers() };
+      case Http2StreamIdFeature.key:
+      case HttpResetFeature.key:
+        return this.http2();
       case features.HttpRequestTimeoutFeature.key:
         return (this.deadline ??= new RequestDeadline(this));
       case TlsConnectionFeature.key:
@@ -308,10 +315,26 @@ export class NodeExchange
 
   abort(): void {
     this.ensureLive();
-    if (this.aborted) return;
+    if (!this.aborted) this.cut(undefined);
+  }
+
+  private cut(code: number | undefined): void {
     this.hasStarted = true;
-    this.parts.wire.reset();
+    this.parts.wire.reset(code);
     this.onAborted(0);
+  }
+
+  private http2(): (Http2StreamIdFeature & HttpResetFeature) | undefined {
+    const { streamId } = this.parts.wire;
+    if (streamId === undefined) return undefined;
+    return {
+      streamId,
+      reset: (errorCode) => {
+        this.ensureLive();
+        checkErrorCode(errorCode);
+        if (!this.aborted) this.cut(errorCode);
+      },
+    };
   }
 
   // --- the time that the request may take ---
@@ -452,9 +475,9 @@ export class NodeExchange
     const { protocol, lines } = this.parts.head;
     return (
       (this.trailerMap?.size ?? 0) > 0 &&
-      protocol !== 'HTTP/1.0' &&
       this.hasBody() &&
-      valuesOf(lines, 'te').some((value) => TRAILERS.test(value))
+      (protocol === 'HTTP/2' ||
+        (protocol === 'HTTP/1.1' && valuesOf(lines, 'te').some((value) => TRAILERS.test(value))))
     );
   }
 
@@ -515,7 +538,7 @@ export class NodeExchange
       lines.push(['Content-Type', contentType]);
     }
     const trailers = contentLength < 0 && this.wantsTrailers();
-    if (trailers && !headers.has('Trailer')) {
+    if (trailers && head.protocol !== 'HTTP/2' && !headers.has('Trailer')) {
       const names = new Set([...this.responseTrailers()].map(([name]) => name));
       lines.push(['Trailer', [...names].join(', ')]);
     }

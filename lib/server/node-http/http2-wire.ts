@@ -17,20 +17,24 @@ const OF_CONNECTION: ReadonlySet<string> = new Set([
 export class Http2Wire implements AnswerWire {
   private trailers: FieldLines = [];
 
-  constructor(private readonly stream: ServerHttp2Stream) {}
+  readonly streamId: number;
+
+  constructor(private readonly stream: ServerHttp2Stream) {
+    this.streamId = stream.id ?? 0;
+  }
 
   inform(status: number, lines: FieldLines): void {
     if (this.isGone()) return;
     this.stream.additionalHeaders({ ':status': status, ...toHeaders(lines) });
   }
 
-  start({ status, lines, contentLength, hasBody, trailers }: AnswerHead): void {
+  start({ status, lines, contentLength, hasBody }: AnswerHead): void {
     if (this.isGone()) return;
     const headers: OutgoingHttpHeaders = { ':status': status, ...toHeaders(lines) };
     if (contentLength >= 0) headers['content-length'] = contentLength;
-    const endStream = !hasBody;
-    this.stream.respond(headers, { endStream, waitForTrailers: trailers && hasBody });
-    if (!trailers || !hasBody) return;
+    // They may be set until the end; without any Node sends an empty DATA frame.
+    this.stream.respond(headers, { endStream: !hasBody, waitForTrailers: hasBody });
+    if (!hasBody) return;
     this.stream.once('wantTrailers', () => {
       if (!this.isGone()) this.stream.sendTrailers(toHeaders(this.trailers));
     });
@@ -48,8 +52,8 @@ export class Http2Wire implements AnswerWire {
     else this.stream.end(data);
   }
 
-  reset(): void {
-    if (!this.stream.closed) this.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  reset(code: number = constants.NGHTTP2_INTERNAL_ERROR): void {
+    if (!this.stream.closed) this.stream.close(code);
   }
 
   private isGone(): boolean {

@@ -27,6 +27,8 @@ export interface AnswerWire {
   /** @param done - Called once the system has it, or it will never be sent. */
   write(data: Uint8Array | string, done: WriteDone): void;
   end(data: Uint8Array | string | undefined, trailers: FieldLines | undefined): void;
-  /** Cuts the answer off. */
-  reset(): void;
+  /** Of HTTP/2: the stream's number. */
+  readonly streamId?: number;
+  /** Cuts the answer off; HTTP/2: with an error code. */
+  reset(code?: number): void;
 }
