@@ -52,6 +52,8 @@ export { serverOptionsFromConfiguration } from './hosting/server-options-binding
 
 // Servers.
 export { WindhoverServer } from './server/windhover-server.js';
+export { NodeHttpServer } from './server/node-http-server.js';
+export type { DefaultServer, ServerName } from './server/default-server.js';
 export { connectionLogging } from './server/connections.js';
 export type {
   Connection,

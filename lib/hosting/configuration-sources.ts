@@ -79,7 +79,8 @@ export function readVariables(variables: Variables, others: readonly Setting[] =
   for (const [name, value] of Object.entries(variables)) {
     if (value === undefined || value === '' || !name.toUpperCase().startsWith(PREFIX)) continue;
     const key = name.slice(PREFIX.length).replaceAll('__', ':');
-    if (isKey(key)) {
+    // WINDHOVER_SERVER chooses which server it is: see makeDefaultServer.
+    if (isKey(key) && key.toUpperCase() !== SERVER_SECTION.toUpperCase()) {
       settings.push({ key, value, source: `the environment variable ${name}` });
     }
   }

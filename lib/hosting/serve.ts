@@ -1,13 +1,13 @@
-/** The smallest way to serve: one function, on a WindhoverServer. */
+/** The smallest way to serve: one function, on the default server. */
 import { ServerAddressesFeature } from '../features/server-features.js';
 import { invalidArgument } from '../http/errors.js';
 import type { Logger } from '../server/log-events.js';
 import type { EndpointOptions, ServerOptions } from '../server/options.js';
 import type { ErrorListener, RequestDelegate, Server } from '../server/server.js';
 import { createApplication } from '../server/server.js';
-import type { WindhoverServer } from '../server/windhover-server.js';
+import type { DefaultServer, ServerName } from '../server/default-server.js';
+import { makeDefaultServer } from '../server/default-server.js';
 import { DEFAULT_URL } from './addresses.js';
-import { createDefaultServer } from './default-server.js';
 import { resolveEnvironment } from './host-environment.js';
 
 /** Where and how to serve. */
@@ -16,12 +16,18 @@ export interface ServeOptions extends ServerOptions {
   urls?: string | readonly string[];
   /** Hears of every failure of the handler but bad requests. Default: the logger, or console.error. */
   onError?: ErrorListener;
+  /**
+   * Which server: `'windhover'` on the native core, `'node'` on Node's own HTTP. Default: what the
+   * environment variable WINDHOVER_SERVER says, or else a WindhoverServer, or a NodeHttpServer where the
+   * native binary does not load, which a warning tells.
+   */
+  server?: ServerName;
 }
 
 /**
  * A server at work.
  *
- * @typeParam S - What kind of server it is: a {@link WindhoverServer} with {@link serve}.
+ * @typeParam S - What kind of server it is: a {@link DefaultServer} with {@link serve}.
  */
 export interface RunningServer<S extends Server = Server> {
   /** The server. */
@@ -48,17 +54,17 @@ export interface RunningServer<S extends Server = Server> {
 export async function serve(
   options: ServeOptions,
   delegate: RequestDelegate,
-): Promise<RunningServer<WindhoverServer>> {
+): Promise<RunningServer<DefaultServer>> {
   if (typeof options !== 'object' || (options as unknown) === null) {
     throw invalidArgument('options', 'an object', options);
   }
-  const { urls, onError, ...serverOptions } = options;
+  const { urls, onError, server: name, ...serverOptions } = options;
   if (serverOptions.endpoints !== undefined && !Array.isArray(serverOptions.endpoints)) {
     throw invalidArgument('endpoints', 'an array', serverOptions.endpoints);
   }
   const endpoints: EndpointOptions[] = [...(serverOptions.endpoints ?? []), ...toEndpoints(urls)];
   if (endpoints.length === 0) endpoints.push({ url: DEFAULT_URL });
-  const server = createDefaultServer({ ...serverOptions, endpoints });
+  const server = makeDefaultServer({ ...serverOptions, endpoints }, name);
   return startServing(server, delegate, onError, serverOptions.logger);
 }
 

@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { FeatureCollection } from '../features/feature-collection.js';
 import { ServerAddressesFeature } from '../features/server-features.js';
-import { invalidArgument, WindhoverError } from '../http/errors.js';
+import { WindhoverError } from '../http/errors.js';
 import { getAddon, type LaneOptions } from '../native/addon.js';
 import { NativeServer } from '../native/native-server.js';
 import type { ServerMetrics } from './metrics.js';
@@ -10,10 +10,17 @@ import { noMetrics, toServerMetrics } from './metrics.js';
 import type { ServerOptions } from './options.js';
 import type { HttpApplication, Server } from './server.js';
 import type { StoppingHook } from './stopping-hooks.js';
+import {
+  checkEndpoints,
+  chooseEndpoints,
+  requireApplication,
+  requireSignal,
+  untilStopped,
+} from './server-arguments.js';
 import { StoppingHooks } from './stopping-hooks.js';
 import { ConnectionHub } from './windhover/connection-hub.js';
 import { GracefulStop, type Stoppable } from './windhover/graceful-stop.js';
-import { checkEndpoint, type CheckedEndpoint } from './windhover/lane-endpoints.js';
+import type { CheckedEndpoint } from './windhover/lane-endpoints.js';
 import { listenOnAll } from './windhover/listen.js';
 import { toLaneOptions } from './windhover/native-options.js';
 import { Observer } from './windhover/observer.js';
@@ -23,9 +30,6 @@ import type { Shutdown } from './windhover/shutdown-options.js';
 import { toShutdown } from './windhover/shutdown-options.js';
 
 export type { ServerMetrics } from './metrics.js';
-
-/** Where a server listens that was not told. Source: Kestrel. */
-const DEFAULT_URL = 'http://localhost:5000';
 
 /** An HTTP server on windhover's native core. Source of names and behaviour: Kestrel. */
 export class WindhoverServer implements Server {
@@ -56,10 +60,7 @@ export class WindhoverServer implements Server {
     this.shutdown = toShutdown(options.shutdown);
     setMaxListeners(0, this.stopSignal.signal); // every stream may listen
     this.serverOptions = { ...options };
-    const { endpoints = [], endpointDefaults } = options;
-    this.endpoints = endpoints.map((endpoint, i) =>
-      checkEndpoint(endpoint, `endpoints[${String(i)}]`, endpointDefaults),
-    );
+    this.endpoints = checkEndpoints(options);
     this.observer = new Observer(this, options.logger);
     this.features.set(ServerAddressesFeature, { addresses: [] });
   }
@@ -95,7 +96,12 @@ export class WindhoverServer implements Server {
     const feature = this.features.get(ServerAddressesFeature);
     const tls = new TlsEndpoints(native, this.serverOptions.logger);
     try {
-      listenOnAll(native, hub, tls, this.chooseEndpoints(feature?.addresses ?? []));
+      listenOnAll(
+        native,
+        hub,
+        tls,
+        chooseEndpoints(this.endpoints, feature?.addresses ?? [], this.serverOptions),
+      );
     } catch (error) {
       native.close();
       throw error;
@@ -149,18 +155,7 @@ export class WindhoverServer implements Server {
     requireSignal(signal);
     if (this.native === undefined && this.stopped === undefined) return;
     this.stopped ??= this.beginStop(signal === undefined);
-    if (signal === undefined) {
-      await this.stopped;
-      return;
-    }
-    const force = (): void => this.ending?.force();
-    if (signal.aborted) force();
-    signal.addEventListener('abort', force);
-    try {
-      await this.stopped;
-    } finally {
-      signal.removeEventListener('abort', force);
-    }
+    await untilStopped(this.stopped, signal, () => this.ending?.force());
   }
 
   /**
@@ -212,16 +207,6 @@ export class WindhoverServer implements Server {
     return this;
   }
 
-  /** The endpoints, or else the addresses that were asked for, or else the default. */
-  private chooseEndpoints(addresses: readonly string[]): readonly CheckedEndpoint[] {
-    if (this.endpoints.length > 0) return this.endpoints;
-    const urls = addresses.length > 0 ? addresses : [DEFAULT_URL];
-    const { endpointDefaults } = this.serverOptions;
-    return urls.map((url, i) =>
-      checkEndpoint({ url }, `addresses[${String(i)}]`, endpointDefaults),
-    );
-  }
-
   private beginStop(hasLimit: boolean): Promise<void> {
     const { native, runner } = this;
     if (native === undefined || runner === undefined) return Promise.resolve();
@@ -267,20 +252,4 @@ export class WindhoverServer implements Server {
     this.observer.serverStopped(left());
     this.hooks.throwFailures();
   }
-}
-
-function requireApplication(application: unknown): void {
-  for (const name of ['createContext', 'processRequest', 'disposeContext']) {
-    if (typeof (application as Record<string, unknown> | null | undefined)?.[name] === 'function') {
-      continue;
-    }
-    throw invalidArgument('application', `an HttpApplication with ${name}()`, application);
-  }
-}
-
-function requireSignal(signal: unknown): void {
-  if (signal === undefined) return;
-  const { aborted, addEventListener } = (signal ?? {}) as Partial<AbortSignal>;
-  if (typeof aborted === 'boolean' && typeof addEventListener === 'function') return;
-  throw invalidArgument('signal', 'an AbortSignal', signal);
 }

@@ -6,12 +6,12 @@
  */
 import type { PathLike } from 'node:fs';
 import { closeSync } from 'node:fs';
-import { responseEnded } from '../../http/errors.js';
 import { fileTruncated, fileUnreadable, openFilePart } from '../../http/file-part.js';
 import type { HeaderMap } from '../../http/header-map.js';
 import { FileResult, RequestFlag } from '../../native/generated/shared-layout.js';
 import type { Slot } from '../../native/slot.js';
-import { noticed, runStarting, type StartingState } from './starting.js';
+import { SendOrder } from './send-order.js';
+import { runStarting, type StartingState } from './starting.js';
 
 /** The exchange, as far as a file needs it. */
 export interface FileTarget {
@@ -34,52 +34,17 @@ export interface FileTarget {
 const ABANDONED = -1;
 
 /** What an exchange sends from its first file on. */
-export class SendQueue {
-  private last: Promise<void> | undefined = undefined;
-  private isCancelled = false;
-  /** What is called now has its turn. */
-  private isRunning = false;
+export class SendQueue extends SendOrder {
   /** Ends the wait for the file that the core has. */
   private settle: ((result: number) => void) | undefined = undefined;
 
-  constructor(private readonly target: FileTarget) {}
-
-  /** Whether something is to be sent before what is called now. */
-  get isBusy(): boolean {
-    return this.last !== undefined && !this.isRunning;
-  }
-
-  /**
-   * Does something once all that came before is done; where that fails, this fails with it. Who does not
-   * wait for it learns at the end of the request, which is ordered in the same way.
-   */
-  add(action: () => void | Promise<void>): Promise<void> {
-    const run = (): void | Promise<void> => {
-      if (this.isCancelled) throw responseEnded();
-      this.isRunning = true;
-      try {
-        return action();
-      } finally {
-        this.isRunning = false;
-      }
-    };
-    const done = (this.last ?? Promise.resolve()).then(run);
-    this.last = done;
-    const end = (): void => {
-      if (this.last === done) this.last = undefined;
-    };
-    done.then(end, end);
-    return noticed(done);
+  constructor(private readonly target: FileTarget) {
+    super();
   }
 
   /** Sends a part of a file. */
   addFile(path: PathLike, offset: number, count: number | undefined): Promise<void> {
     return this.add(() => this.send(path, offset, count));
-  }
-
-  /** Nothing of it is to be sent any more: only before the answer has started. */
-  cancel(): void {
-    this.isCancelled = true;
   }
 
   /** The core has sent its file, or cannot: FileResult. */
@@ -97,7 +62,7 @@ export class SendQueue {
     const part = await openFilePart(path, offset, count);
     let result: Promise<number>;
     try {
-      if (this.isCancelled) throw responseEnded();
+      this.ensureWanted();
       if (!target.hasStarted) await this.prepareHead(part.count);
       target.startNow();
       target.takeLength(part.count);

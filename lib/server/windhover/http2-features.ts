@@ -38,14 +38,7 @@ export class Http2Features
   }
 
   reset(errorCode: number): void {
-    const expected = `an error code of 0 to ${String(CODE_MOST)}`;
-    if (typeof errorCode !== 'number') throw invalidArgument('errorCode', expected, errorCode);
-    if (!Number.isInteger(errorCode) || errorCode < 0 || errorCode > CODE_MOST) {
-      throw codedRangeError(
-        'WH_ERR_INVALID_ARGUMENT',
-        `errorCode must be ${expected}, not ${String(errorCode)}`,
-      );
-    }
+    checkErrorCode(errorCode);
     this.exchange.cut(errorCode);
   }
 
@@ -56,6 +49,17 @@ export class Http2Features
     }
     return this.exchange.upgradeFeature().upgrade();
   }
+}
+
+/** @throws TypeError or RangeError WH_ERR_INVALID_ARGUMENT */
+export function checkErrorCode(errorCode: unknown): void {
+  const expected = `an error code of 0 to ${String(CODE_MOST)}`;
+  if (typeof errorCode !== 'number') throw invalidArgument('errorCode', expected, errorCode);
+  if (Number.isInteger(errorCode) && errorCode >= 0 && errorCode <= CODE_MOST) return;
+  throw codedRangeError(
+    'WH_ERR_INVALID_ARGUMENT',
+    `errorCode must be ${expected}, not ${String(errorCode)}`,
+  );
 }
 
 /** Fields of a connection of HTTP/1, which no message on HTTP/2 has (RFC 9113 section 8.2.2). */

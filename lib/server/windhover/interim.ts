@@ -36,7 +36,11 @@ export function checkInformationalStatus(status: unknown): void {
  * answer has), WH_ERR_INVALID_HEADER_VALUE; RangeError WH_ERR_HEADERS_TOO_LARGE.
  */
 export function composeInformational(headers: InformationalHeaders | undefined): string {
-  if (headers === undefined) return '';
+  return headers === undefined ? '' : informationalFields(headers).serialize();
+}
+
+/** The same as fields. Throws as {@link composeInformational}. */
+export function informationalFields(headers: InformationalHeaders): HeaderMap {
   if (typeof headers !== 'object' || (headers as unknown) === null) {
     throw invalidArgument('The headers of an informational answer', 'an object', headers);
   }
@@ -58,7 +62,6 @@ export function composeInformational(headers: InformationalHeaders | undefined):
       `An informational answer cannot have ${name}`,
     );
   }
-  const text = map.serialize();
-  requireSize(text, FIELDS_MAX, 'The fields of an informational answer');
-  return text;
+  requireSize(map.serialize(), FIELDS_MAX, 'The fields of an informational answer');
+  return map;
 }

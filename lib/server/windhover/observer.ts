@@ -2,15 +2,24 @@
  * What a server tells of its work: to the channels of node:diagnostics_channel while somebody listens, to
  * the logger if there is one, and to the console what has no other place.
  */
+import type { FeatureCollection } from '../../features/feature-collection.js';
 import type { FloodedConnection, RefusedRequest } from '../../native/refused-request.js';
 import { RefusalsTold } from '../../native/native-server.js';
-import type { RequestMessage } from '../diagnostics.js';
+import type { RequestMessage, RequestRefusedMessage } from '../diagnostics.js';
 import { channels } from '../diagnostics.js';
 import type { Logger } from '../log-events.js';
 import { logEvent, LogEvents } from '../log-events.js';
 import type { Server } from '../server.js';
 import { connectionName } from './connection-features.js';
-import type { WindhoverExchange } from './exchange.js';
+
+/** A request and its answer, as far as they are watched. */
+export interface ObservedExchange extends FeatureCollection {
+  readonly slot: { method(): string; target(): string; protocol(): string };
+  readonly aborted: boolean;
+  readonly timedOut: boolean;
+  readonly abortStatus: number;
+  readonly statusCode: number;
+}
 
 /** A request that somebody watches. */
 class ObservedRequest implements RequestMessage {
@@ -27,7 +36,7 @@ class ObservedRequest implements RequestMessage {
   constructor(
     readonly server: Server,
     readonly context: unknown,
-    readonly features: WindhoverExchange,
+    readonly features: ObservedExchange,
   ) {
     const { slot } = features;
     this.method = slot.method();
@@ -42,7 +51,7 @@ export class Observer {
   /** How many are watched and have not ended. */
   watching = 0;
   private toldDropped = false;
-  private readonly watched = new Map<WindhoverExchange, ObservedRequest>();
+  private readonly watched = new Map<ObservedExchange, ObservedRequest>();
 
   constructor(
     private readonly server: Server,
@@ -57,7 +66,7 @@ export class Observer {
   }
 
   /** A request is about to reach the application. */
-  requestStarted(exchange: WindhoverExchange, context: unknown): void {
+  requestStarted(exchange: ObservedExchange, context: unknown): void {
     const request = new ObservedRequest(this.server, context, exchange);
     this.watched.set(exchange, request);
     this.watching++;
@@ -65,7 +74,7 @@ export class Observer {
   }
 
   /** The application is done with a request, its answer is ordered. */
-  requestEnded(exchange: WindhoverExchange, error: unknown): void {
+  requestEnded(exchange: ObservedExchange, error: unknown): void {
     const request = this.watched.get(exchange);
     if (request === undefined) return;
     this.watched.delete(exchange);
@@ -81,15 +90,23 @@ export class Observer {
   requestRefused(refused: RefusedRequest): void {
     if (!this.wantsRefusals()) return;
     const { connectionNumber, status, ...told } = refused;
-    const details = {
+    this.tellRefused({
       ...told,
       statusCode: status,
       connectionId: connectionNumber === 0 ? '' : connectionName(connectionNumber),
-    };
+    });
+  }
+
+  /** A server that is not the core's has refused a request. */
+  nodeRefused(details: Omit<RequestRefusedMessage, 'server'>): void {
+    if (this.wantsRefusals()) this.tellRefused(details);
+  }
+
+  private tellRefused(details: Omit<RequestRefusedMessage, 'server'>): void {
     if (channels.requestRefused.hasSubscribers) {
       channels.requestRefused.publish({ server: this.server, ...details });
     }
-    const isTimeout = refused.reason === 'requestHeadersTimeout';
+    const isTimeout = details.reason === 'requestHeadersTimeout';
     logEvent(
       this.logger,
       isTimeout ? LogEvents.requestHeadersTimeout : LogEvents.requestRefused,
@@ -134,7 +151,7 @@ export class Observer {
   }
 
   /** A handler failed, and its application has no way to hear of it. */
-  applicationFailed(exchange: WindhoverExchange, error: unknown): void {
+  applicationFailed(exchange: ObservedExchange, error: unknown): void {
     const { slot } = exchange;
     logEvent(this.logger, LogEvents.applicationError, {
       err: error,

@@ -1,7 +1,7 @@
 /** From what the option `refusals` says to the answers that the core keeps ready. */
 import { codedTypeError } from '../../http/errors.js';
 import { HeaderMap } from '../../http/header-map.js';
-import { getAddon, type LaneRefusalAnswer } from '../../native/addon.js';
+import { getAddon, type LaneRefusal, type LaneRefusalAnswer } from '../../native/addon.js';
 import { reasonPhrases } from '../../native/generated/status.js';
 import type { Refusal, RefusalAnswer, RefusalHook, ServerOptions } from '../options.js';
 
@@ -35,19 +35,24 @@ const KINDS: Readonly<Record<string, RefusalHook>> = {
 };
 
 /**
- * The answers to refused requests. Reasons for which there is nothing to say keep the core's answer.
+ * The answers to refused requests. Reasons for which there is nothing to say keep the server's own answer.
+ *
+ * @param rows - The reasons; the core's unless given.
  *
  * @throws TypeError WH_ERR_INVALID_OPTION; what the hook throws; TypeError WH_ERR_INVALID_HEADER_NAME and
  * WH_ERR_INVALID_HEADER_VALUE for what it made.
  */
-export function toRefusalAnswers(option: ServerOptions['refusals']): LaneRefusalAnswer[] {
+export function toRefusalAnswers(
+  option: ServerOptions['refusals'],
+  rows: readonly LaneRefusal[] = getAddon().refusals(),
+): LaneRefusalAnswer[] {
   const hook = typeof option === 'string' ? KINDS[option] : option;
   if (typeof hook !== 'function') {
     const expected = `'empty', 'text', 'problem' or a function`;
     throw codedTypeError(CODE, `option 'refusals' must be ${expected}, not ${String(option)}`);
   }
   const answers: LaneRefusalAnswer[] = [];
-  for (const { number, reason, status, detail } of getAddon().refusals()) {
+  for (const { number, reason, status, detail } of rows) {
     const refusal: Refusal = { reason, status, title: reasonPhrases[status] ?? '', detail };
     const answer = hook(refusal);
     if (answer !== undefined) answers.push({ number, ...compose(refusal, answer) });

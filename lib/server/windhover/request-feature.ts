@@ -6,11 +6,12 @@ import type {
   HttpRequestTrailersFeature,
   RequestBodySource,
 } from '../../features/http-features.js';
-import { BadHttpRequestError, contextDisposed, WindhoverError } from '../../http/errors.js';
+import { contextDisposed } from '../../http/errors.js';
 import type { HeaderMap } from '../../http/header-map.js';
 import { RequestFlag } from '../../native/generated/shared-layout.js';
 import { copyBytes, NativeRequestBody } from '../../native/request-body.js';
 import type { Slot } from '../../native/slot.js';
+import { bodyError } from './body-error.js';
 import type { LiveExchange } from './live-exchange.js';
 import { NativeRequestHeaders } from './request-headers.js';
 import { parseTrailers, trailersNotAvailable } from './request-trailers.js';
@@ -201,22 +202,4 @@ export class RequestFeature
     this.exchange.ensureLive();
     return this.exchange.slot;
   }
-}
-
-/** The error of a body that will not be complete; status 0 means that the client is gone. */
-function bodyError(status: number): WindhoverError {
-  if (status === 0) {
-    return new WindhoverError(
-      'WH_ERR_REQUEST_ABORTED',
-      'The client has gone before its request was complete',
-    );
-  }
-  if (status === 413) {
-    return new BadHttpRequestError(
-      status,
-      'The body of the request is larger than maxRequestBodySize',
-      'WH_ERR_BODY_TOO_LARGE',
-    );
-  }
-  return new BadHttpRequestError(status, 'The body of the request is not valid', 'WH_ERR_BAD_BODY');
 }

@@ -14,10 +14,14 @@ export function parseTrailers(section: readonly Uint8Array[]): HeaderMap {
   for (const line of Buffer.concat(section).toString('utf8').split(/\r?\n/)) {
     const colon = line.indexOf(':');
     if (colon <= 0) continue; // what is behind the last line end
-    const name = line.slice(0, colon);
-    if (!isForbiddenTrailer(name)) lines.push([name, trimBlanks(line.slice(colon + 1))]);
+    lines.push([line.slice(0, colon), trimBlanks(line.slice(colon + 1))]);
   }
-  const map = HeaderMap.fromLines(lines);
+  return toTrailers(lines);
+}
+
+/** Trailers of field lines, without those that may not be trailers. */
+export function toTrailers(lines: readonly (readonly [name: string, value: string])[]): HeaderMap {
+  const map = HeaderMap.fromLines(lines.filter(([name]) => !isForbiddenTrailer(name)));
   map.freeze(readOnly);
   return map;
 }

@@ -133,7 +133,7 @@ export function composeHead(
 const CLOSE = /(?:^|[,\s])close(?:$|[,\s])/i;
 
 /** The other members of Connection: whether the connection stays is told by the core alone. */
-function withoutPersistence(value: string): string {
+export function withoutPersistence(value: string): string {
   return value
     .split(/[,\s]+/)
     .filter((member) => !/^(?:close|keep-alive)?$/i.test(member))

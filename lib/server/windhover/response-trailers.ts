@@ -10,7 +10,7 @@ import { requireSize } from './response-head.js';
 const SECTION_MAX = 65_536;
 
 /** `trailers` among the members of TE (RFC 9110 section 10.1.4). */
-const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:$|,)/i;
+export const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:$|,)/i;
 
 export class ResponseTrailers implements HttpResponseTrailersFeature {
   readonly trailers: TrailerMap;

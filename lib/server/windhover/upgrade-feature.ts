@@ -1,7 +1,6 @@
 /** Upgrades on the native core: the checks, the head, and the socket. */
 import type { Duplex } from 'node:stream';
 import type { HttpUpgradeFeature } from '../../features/http-features.js';
-import { codedRangeError, codedTypeError, WindhoverError } from '../../http/errors.js';
 import type { HeaderMap } from '../../http/header-map.js';
 import { UpgradedSocket } from '../../http/upgraded-socket.js';
 import {
@@ -16,6 +15,16 @@ import { dropConnectionFields } from './http2-features.js';
 import type { LiveExchange } from './live-exchange.js';
 import { HEAD_MAX, requireSize } from './response-head.js';
 import { UpgradeLink } from './upgrade-link.js';
+import {
+  alreadyUpgraded,
+  clientGone,
+  notUpgradable,
+  onlyProtocol,
+  requireNoFraming,
+  requireSuccess,
+  tooManyUpgraded,
+  upgradeWithin,
+} from './upgrade-rules.js';
 
 /** What the feature needs of its exchange. */
 export interface UpgradableExchange extends LiveExchange {
@@ -50,31 +59,17 @@ export class UpgradeFeature implements HttpUpgradeFeature {
   _upgradeOnto(socket: UpgradedSocket): Promise<void> | undefined {
     const { exchange } = this;
     exchange.ensureLive();
-    if (this.begun || exchange.link !== undefined) {
-      throw new WindhoverError('WH_ERR_ALREADY_UPGRADED', 'The request was upgraded before');
-    }
-    if (!this.isUpgradableRequest) {
-      throw new WindhoverError(
-        'WH_ERR_NOT_UPGRADABLE',
-        'The request cannot be upgraded: it is not CONNECT with its stream open, nor HTTP/1.1 with ' +
-          'Connection: upgrade and Upgrade and without a body',
-      );
-    }
-    const waiting = exchange.prepareUpgrade();
-    if (waiting === undefined) {
-      this.accept(socket);
-      return undefined;
-    }
-    this.begun = true;
-    return waiting
-      .then(() => {
-        exchange.ensureLive();
-        void exchange.prepareUpgrade(); // what ran may have answered
+    if (this.begun || exchange.link !== undefined) throw alreadyUpgraded();
+    if (!this.isUpgradableRequest) throw notUpgradable();
+    return upgradeWithin(
+      exchange,
+      () => {
         this.accept(socket);
-      })
-      .finally(() => {
-        this.begun = false;
-      });
+      },
+      (begun) => {
+        this.begun = begun;
+      },
+    );
   }
 
   private accept(socket: UpgradedSocket): void {
@@ -91,10 +86,7 @@ export class UpgradeFeature implements HttpUpgradeFeature {
     commands.flush();
     const result = slot.upgradeResult();
     if (result === UpgradeResult.LIMIT) {
-      throw new WindhoverError(
-        'WH_ERR_TOO_MANY_UPGRADED',
-        'There are as many upgraded connections as limits.maxConcurrentUpgradedConnections allows',
-      );
+      throw tooManyUpgraded();
     }
     if (result !== UpgradeResult.DONE) {
       exchange.onAborted(0); // the event that says so is on its way
@@ -105,19 +97,6 @@ export class UpgradeFeature implements HttpUpgradeFeature {
     socket._attach(link);
     if (slot.host.stopping) link.onStopping();
   }
-}
-
-function clientGone(): WindhoverError {
-  return new WindhoverError('WH_ERR_REQUEST_ABORTED', 'The client has gone before the upgrade');
-}
-
-/** The status that says yes to CONNECT. */
-function requireSuccess(status: number): number {
-  if (Number.isInteger(status) && status >= 200 && status <= 299) return status;
-  throw codedRangeError(
-    'WH_ERR_INVALID_STATUS',
-    `The status of an answer that makes a tunnel of CONNECT must be an integer of 200 to 299, not ${String(status)}`,
-  );
 }
 
 /**
@@ -133,13 +112,8 @@ function composeUpgradeHead(
   let text = '';
   let hasUpgrade = false;
   for (const { name, lower, value } of headers._lines) {
+    requireNoFraming(name, lower);
     switch (lower) {
-      case 'content-length':
-      case 'transfer-encoding':
-        throw codedTypeError(
-          'WH_ERR_INVALID_HEADER_NAME',
-          `${name} cannot be set on an answer that upgrades: it has no body (RFC 9110 sections 8.6 and 9.3.6)`,
-        );
       case 'connection':
         continue;
       case 'date':
@@ -154,22 +128,14 @@ function composeUpgradeHead(
     }
     text += `${name}: ${value}\r\n`;
   }
-  if (asked !== undefined && !hasUpgrade) text += `Upgrade: ${onlyProtocol(asked)}\r\n`;
+  if (asked !== undefined && !hasUpgrade) text += `Upgrade: ${onlyProtocol(upgradesOf(asked))}\r\n`;
   requireSize(text, HEAD_MAX, 'The header fields of an answer');
   return { flags, text };
 }
 
-/** The protocol that the client wants, where it names one. */
-function onlyProtocol(slot: Slot): string {
-  const line = slot.findKnown(HeaderId.Upgrade, 0);
-  const value = line < 0 ? '' : slot.fieldValue(line);
-  const another = line < 0 ? -1 : slot.findKnown(HeaderId.Upgrade, line + 1);
-  if (another < 0 && PROTOCOL.test(value)) return value;
-  throw new WindhoverError(
-    'WH_ERR_UPGRADE_PROTOCOL',
-    'The client named not exactly one protocol: set the response header Upgrade to the one that it gets',
-  );
+function upgradesOf(slot: Slot): string[] {
+  const values: string[] = [];
+  const find = (from: number): number => slot.findKnown(HeaderId.Upgrade, from);
+  for (let i = find(0); i >= 0; i = find(i + 1)) values.push(slot.fieldValue(i));
+  return values;
 }
-
-/** `protocol` of RFC 9110 section 7.8. */
-const PROTOCOL = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?$/;
