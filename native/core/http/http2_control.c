@@ -197,8 +197,9 @@ uint32_t wh_http2_on_priority(wh_http2 *session, const uint8_t *payload, size_t 
 }
 
 void wh_http2_set_priority(wh_http2_stream *stream, const uint8_t *value, size_t length) {
-  nghttp2_extpri priority = {.urgency = stream->urgency, .inc = stream->incremental};
+  nghttp2_extpri priority = {.urgency = WH_HTTP2_URGENCY_DEFAULT}; /* of what is left out */
   if (nghttp2_extpri_parse_priority(&priority, value, length) != 0) return;
+  /* The list that it is in is that of its urgency. */
   int listed = stream->listed;
   if (listed) wh_http2_unready(stream);
   stream->urgency =

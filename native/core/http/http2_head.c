@@ -489,7 +489,6 @@ static void take_priority(wh_http2_stream *stream) {
     field f;
     memcpy(&f, wh_slot_field(exchange, i), sizeof f);
     if (f.name_length != 8 || memcmp(exchange->slot + f.name_offset, "priority", 8) != 0) continue;
-    stream->incremental = 0; /* what it leaves out has its default */
     wh_http2_set_priority(stream, exchange->slot + f.value_offset, f.value_length);
     return;
   }
