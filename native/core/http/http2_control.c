@@ -215,8 +215,6 @@ uint32_t wh_http2_on_priority_update(wh_http2 *session, const uint8_t *payload, 
   if (id == 0) return NGHTTP2_PROTOCOL_ERROR;
   wh_http2_stream *stream = wh_http2_find(session, id);
   if (stream == NULL) return NGHTTP2_NO_ERROR; /* closed, or not there yet: it may say so itself */
-  stream->urgency = WH_HTTP2_URGENCY_DEFAULT;  /* what is left out has its default */
-  stream->incremental = 0;
   wh_http2_set_priority(stream, payload + 4, length - 4);
   return NGHTTP2_NO_ERROR;
 }
