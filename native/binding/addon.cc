@@ -12,7 +12,7 @@
 #include "binding/metrics.h"
 #include "binding/origins.h"
 #include "binding/refusals.h"
-#include "binding/tls.h"
+#include "binding/tls_settings.h"
 #include "binding/values.h"
 #include "binding/watched.h"
 

@@ -22,7 +22,7 @@
 #include "binding/files.h"
 #include "binding/interned.h"
 #include "binding/pins.h"
-#include "binding/tls.h"
+#include "binding/tls_settings.h"
 
 extern "C" {
 #include "windhover.h"

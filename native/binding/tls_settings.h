@@ -1,6 +1,6 @@
 // TLS between JavaScript and the core: what endpoints present, and what is known of a connection's.
-#ifndef WH_BINDING_TLS_H
-#define WH_BINDING_TLS_H
+#ifndef WH_BINDING_TLS_SETTINGS_H
+#define WH_BINDING_TLS_SETTINGS_H
 
 #include <node_api.h>
 

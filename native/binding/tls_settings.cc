@@ -1,4 +1,4 @@
-#include "binding/tls.h"
+#include "binding/tls_settings.h"
 
 #include <deque>
 #include <string>
