@@ -1,13 +1,12 @@
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { createApplication } from '../../lib/server/server.js';
-import type { HttpContext } from '../../lib/http/http-context.js';
 import { WindhoverServer } from '../../lib/server/windhover-server.js';
+import { answer, DIGEST, LARGE } from '../support/interop-handler.js';
 import { findProgram, foreignEnvironment } from '../support/programs.js';
 import { startServer } from '../support/wire-server.js';
 
@@ -41,42 +40,6 @@ function curl(args: readonly string[], input?: Uint8Array): Promise<Result> {
     child.stdin.end(input);
   });
 }
-
-async function answer({ request, response }: HttpContext): Promise<void> {
-  switch (request.path) {
-    case '/hello':
-      return response.text('Hello');
-    case '/echo':
-      return response.bytes(await request.body.bytes());
-    case '/stream':
-      for await (const piece of request.body) await response.write(piece);
-      return undefined;
-    case '/digest': {
-      const hash = createHash('sha1');
-      for await (const piece of request.body) hash.update(piece);
-      return response.text(hash.digest('hex'));
-    }
-    case '/large':
-      return response.bytes(LARGE);
-    case '/large/written':
-      for (let at = 0; at < LARGE.length; at += 100_000) {
-        await response.write(LARGE.subarray(at, at + 100_000));
-      }
-      return undefined;
-    case '/headers':
-      return response.json([...request.headers]);
-    case '/refuse':
-      response.statusCode = 403;
-      return response.text('no');
-    default:
-      response.statusCode = 404;
-      return response.end();
-  }
-}
-
-const LARGE = Buffer.alloc(20_000_000);
-for (let i = 0; i < LARGE.length; i += 4) LARGE.writeUInt32LE(i, i);
-const DIGEST = createHash('sha1').update(LARGE).digest('hex');
 
 async function start(t: ExecutionContext): Promise<{ url: string; connections: () => number }> {
   const { url, metrics } = await startServer(t, answer, {
