@@ -47,7 +47,6 @@ import type { NodeRequestBody } from './request-body.js';
 import { NodeRequestFeature, type RequestHead, valuesOf } from './request-feature.js';
 import type { NodeSettings } from './settings.js';
 import type { Target } from './target.js';
-import type { NodeUpgradeFeature } from './upgrade-feature.js';
 import type { AnswerWire, FieldLines } from './wire.js';
 
 /** What an exchange is made of. */
@@ -106,7 +105,7 @@ export class NodeExchange
   abortStatus = 0;
   /** Why the signal aborted, where the client is still there. */
   timeout: WindhoverError | undefined = undefined;
-  upgrade: NodeUpgradeFeature | undefined = undefined;
+  upgrade: features.HttpUpgradeFeature | undefined = undefined;
   /** Called when there is no end of the answer to wait for: the connection is gone, or a tunnel. */
   onAnswered: () => void = () => undefined;
   /** For those who watch requests. */
