@@ -526,6 +526,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (count * 3 > size) count = size / 3;
   tail = data + count * 3;
   tail_length = size - count * 3;
+  sends_filler = memchr(data, 0xEE, size) != NULL;
   begin(options, fails_at);
   for (size_t i = 0; i < count; i++) {
     unsigned step = data[i * 3] % STEP_COUNT;

@@ -57,6 +57,8 @@ static int64_t connection_window; /* what the server may still send */
 static uint8_t client_frame[20000];
 static size_t client_used; /* of a frame that is delivered in part */
 static int blind, greeted, goaways;
+/* The client itself may send the byte that fills the arena where nothing was received. */
+static int sends_filler;
 static uint32_t goaway_id;
 static int32_t block_of; /* the stream whose header block goes on; 0 = none */
 static int block_ends;
