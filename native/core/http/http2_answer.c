@@ -33,6 +33,8 @@ static void drop_piece(wh_http2_stream *stream, wh_http2_piece *piece, int resul
 }
 
 void wh_http2_drop_out(wh_http2_stream *stream) {
+  /* It may have been all that waited for the client's windows: nothing is held against it then. */
+  if (stream->out_queued > 0) wh_http2_want_look(stream->session);
   stream->session->out_queued -= stream->out_queued;
   stream->out_queued = 0;
   stream->lent_length = 0;
