@@ -107,11 +107,6 @@ static uint8_t *put_date_and_server(uint8_t *out, const wh_http_service *service
   return out;
 }
 
-/* RFC 9110 section 6.4.1: these have no content, and 1xx and 204 no Content-Length either. */
-static int status_has_no_body(unsigned status) {
-  return status < 200 || status == 204 || status == 205 || status == 304;
-}
-
 /* How an answer without a body is framed: a client reads 205 as any other (RFC 9112 section 6.3). */
 static wh_framing framing_of_no_body(unsigned status) {
   return status == 205 ? WH_FRAMING_LENGTH : WH_FRAMING_NONE;
@@ -195,7 +190,7 @@ static void drop_order(wh_http1 *session, pending_kind kind, const wh_answer *an
 
 static void send_respond(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer) {
   const wh_transport *transport = session->service->transport;
-  int no_body = status_has_no_body(answer->status);
+  int no_body = wh_status_has_no_body(answer->status);
   size_t body_length = no_body || exchange->head_only ? 0 : answer->body_length;
   int pinned = (answer->flags & WH_COMMAND_FLAG_PINNED) != 0;
   size_t composed = pinned || body_length > COMPOSED_BODY ? 0 : body_length;
@@ -226,7 +221,7 @@ static void send_respond(wh_http1 *session, wh_exchange *exchange, const wh_answ
 static void send_start(wh_http1 *session, wh_exchange *exchange, const wh_answer *answer) {
   const wh_transport *transport = session->service->transport;
   wh_framing how = WH_FRAMING_CHUNKED;
-  exchange->no_body = status_has_no_body(answer->status) != 0;
+  exchange->no_body = wh_status_has_no_body(answer->status) != 0;
   uint64_t content_length = exchange->no_body ? 0 : answer->content_length;
   if (exchange->no_body) {
     how = framing_of_no_body(answer->status);

@@ -19,6 +19,10 @@
 
 typedef struct wh_http2 wh_http2;
 
+/* What every client begins with (RFC 9113 section 3.4). */
+#define WH_HTTP2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define WH_HTTP2_PREFACE_LENGTH (sizeof WH_HTTP2_PREFACE - 1)
+
 /* What a session is doing, for the server's timers. */
 typedef enum wh_http2_phase {
   WH_HTTP2_IDLE,  /* no stream is open */

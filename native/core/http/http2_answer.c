@@ -12,11 +12,6 @@
 #include "http/http2_session.h"
 #include "http/status.h"
 
-/* RFC 9110 section 6.4.1: these have no content. */
-static int status_has_no_body(unsigned status) {
-  return status < 200 || status == 204 || status == 205 || status == 304;
-}
-
 /* --- pieces --- */
 
 static void drop_piece(wh_http2_stream *stream, wh_http2_piece *piece, int result) {
@@ -236,7 +231,7 @@ static int fits_at_once(const wh_http2_stream *stream, const wh_answer *answer) 
 static void http2_respond(wh_exchange *exchange, const wh_answer *answer) {
   wh_http2_stream *stream = exchange->owner;
   wh_http2 *session = stream->session;
-  int no_body = status_has_no_body(answer->status);
+  int no_body = wh_status_has_no_body(answer->status);
   int with_data = !no_body && !exchange->head_only && answer->body_length > 0;
   uint64_t content_length = answer->status == 205 ? 0 : no_body ? UINT64_MAX : answer->body_length;
   exchange->started = exchange->end_ordered = 1;
@@ -262,7 +257,7 @@ static void http2_respond(wh_exchange *exchange, const wh_answer *answer) {
 static void http2_start(wh_exchange *exchange, const wh_answer *answer) {
   wh_http2_stream *stream = exchange->owner;
   exchange->started = 1;
-  exchange->no_body = status_has_no_body(answer->status) != 0;
+  exchange->no_body = wh_status_has_no_body(answer->status) != 0;
   uint64_t length = UINT64_MAX;
   if (answer->flags & WH_COMMAND_FLAG_HAS_LENGTH && (!exchange->no_body || answer->status == 304)) {
     length = answer->content_length;

@@ -7,7 +7,7 @@
 
 #define SETTINGS_USUAL (32U * 6U) /* bytes: more than there are settings */
 
-int wh_http2_greet(wh_http2 *session) {
+void wh_http2_greet(wh_http2 *session) {
   const wh_http2_limits *limits = &session->service->http2->limits;
   const struct {
     uint16_t id;
@@ -38,7 +38,6 @@ int wh_http2_greet(wh_http2 *session) {
     wh_http2_put32(payload, limits->connection_window - 65535);
     wh_http2_write_frame(session, NGHTTP2_WINDOW_UPDATE, 0, 0, payload, 4);
   }
-  return 0;
 }
 
 /* Another initial window: it moves all windows by the difference (section 6.9.2). */

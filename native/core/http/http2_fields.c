@@ -16,7 +16,7 @@
 
 typedef struct maker {
   nghttp2_nv *fields;
-  size_t count, room;
+  size_t count;
   uint8_t *text; /* where the next name in lower case goes */
 } maker;
 
@@ -63,15 +63,14 @@ static int is_never_indexed(uint16_t id) {
          id == WH_HEADER_AUTHORIZATION || id == WH_HEADER_WWW_AUTHENTICATE;
 }
 
-/* Fields of a connection of HTTP/1, which no answer here may have (RFC 9113 section 8.2.2). */
-static int is_dropped(uint16_t id, const uint8_t *name, size_t length) {
+int wh_http2_is_of_connection(uint16_t id, const uint8_t *name, size_t length) {
+  static const char proxy[] = "proxy-connection";
   switch (id) {
   case WH_HEADER_CONNECTION:
   case WH_HEADER_KEEP_ALIVE:
   case WH_HEADER_TRANSFER_ENCODING:
-  case WH_HEADER_UPGRADE:
-  case WH_HEADER_TE: return 1;
-  default: return id == 0 && length == 16 && memcmp(name, "proxy-connection", 16) == 0;
+  case WH_HEADER_UPGRADE: return 1;
+  default: return length == sizeof proxy - 1 && memcmp(name, proxy, length) == 0;
   }
 }
 
@@ -86,7 +85,8 @@ static void add_line(maker *m, const uint8_t *line, size_t length) {
     name[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
   }
   uint16_t id = wh_header_id(name, name_length);
-  if (is_dropped(id, name, name_length)) return;
+  /* TE is a request's: its one value here says what the answer may have. */
+  if (id == WH_HEADER_TE || wh_http2_is_of_connection(id, name, name_length)) return;
   const uint8_t *value = colon + 1, *end = line + length;
   while (value < end && (*value == ' ' || *value == '\t')) value++;
   while (end > value && (end[-1] == ' ' || end[-1] == '\t')) end--;

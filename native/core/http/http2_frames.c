@@ -8,9 +8,6 @@
 #include "base/memory.h"
 #include "http/http2_session.h"
 
-static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-#define PREFACE_LENGTH (sizeof preface - 1)
-
 /* --- header blocks --- */
 
 static uint32_t append_block(wh_http2 *session, const uint8_t *fragment, size_t length) {
@@ -245,9 +242,9 @@ static size_t take_header(wh_http2 *session, const uint8_t *data, size_t length,
 /* The preface, or as much of it as is here. How many bytes; 0 with *code set. */
 static size_t take_preface(wh_http2 *session, const uint8_t *data, size_t length, uint32_t *code) {
   wh_http2_reader *reader = &session->reader;
-  size_t piece = PREFACE_LENGTH - reader->preface_used;
+  size_t piece = WH_HTTP2_PREFACE_LENGTH - reader->preface_used;
   if (piece > length) piece = length;
-  if (memcmp(preface + reader->preface_used, data, piece) != 0) {
+  if (memcmp(WH_HTTP2_PREFACE + reader->preface_used, data, piece) != 0) {
     *code = NGHTTP2_PROTOCOL_ERROR;
     return 0;
   }
@@ -261,7 +258,7 @@ void wh_http2_read_frames(wh_http2 *session, const uint8_t *data, size_t length)
   uint32_t code = NGHTTP2_NO_ERROR;
   while (!session->over) {
     size_t left = (size_t)(end - data);
-    if (reader->preface_used < PREFACE_LENGTH) {
+    if (reader->preface_used < WH_HTTP2_PREFACE_LENGTH) {
       if (left == 0) break;
       data += take_preface(session, data, left, &code);
     } else if (reader->in_payload) {

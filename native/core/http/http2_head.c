@@ -179,24 +179,12 @@ static int is_value(const uint8_t *value, size_t length, int *high) {
   return !*high || wh_utf8_is_valid(value, length);
 }
 
-/* Fields that say something about a connection of HTTP/1 (section 8.2.2). */
-static int is_of_connection(uint16_t id, const uint8_t *name, size_t length) {
-  static const char proxy[] = "proxy-connection";
-  switch (id) {
-  case WH_HEADER_CONNECTION:
-  case WH_HEADER_KEEP_ALIVE:
-  case WH_HEADER_TRANSFER_ENCODING:
-  case WH_HEADER_UPGRADE: return 1;
-  default: return length == sizeof proxy - 1 && memcmp(name, proxy, length) == 0;
-  }
-}
-
 /* A line of the trailer section, kept as text: the application's side takes it apart. */
 static void take_trailer(wh_http2_stream *stream, const uint8_t *name, size_t name_length,
                          const uint8_t *value, size_t length) {
   int high;
   if (!is_name(name, name_length) || !is_value(value, length, &high) ||
-      is_of_connection(wh_header_id(name, name_length), name, name_length)) {
+      wh_http2_is_of_connection(wh_header_id(name, name_length), name, name_length)) {
     stream->malformed = 1; /* a pseudo-header field too */
     return;
   }
@@ -326,7 +314,7 @@ static wh_refusal check_lines(wh_http2_stream *stream, wh_head_facts *facts, uns
     if (high) facts->flags |= WH_REQUEST_FLAG_HIGH_BYTES;
     f.id = wh_header_id(name, f.name_length);
     memcpy(wh_slot_field(exchange, i), &f, sizeof f);
-    if (is_of_connection(f.id, name, f.name_length)) return WH_REFUSED_HEADER;
+    if (wh_http2_is_of_connection(f.id, name, f.name_length)) return WH_REFUSED_HEADER;
     switch (f.id) {
     case WH_HEADER_HOST:
       if (++hosts > 1 || !wh_host_is_valid(value, f.value_length)) return WH_REFUSED_HOST;

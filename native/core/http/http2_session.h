@@ -145,7 +145,6 @@ struct wh_http2 {
   int64_t receive_left;    /* what it may send */
   uint32_t consumed;       /* of what it sent, not given back yet */
   uint32_t peer_window;    /* its SETTINGS_INITIAL_WINDOW_SIZE */
-  uint32_t peer_frame;     /* the largest frame that it takes, WH_HTTP2_FRAME_MOST at most */
   uint64_t body_bytes;     /* received */
   uint64_t out_queued;     /* bytes of bodies that wait to be sent, of all streams */
   uint64_t data_bytes;     /* of DATA frames, sent */
@@ -308,8 +307,8 @@ uint32_t wh_http2_on_rst_stream(wh_http2 *session, const uint8_t *payload, size_
 uint32_t wh_http2_on_goaway(wh_http2 *session, const uint8_t *payload, size_t length);
 uint32_t wh_http2_on_priority(wh_http2 *session, const uint8_t *payload, size_t length);
 uint32_t wh_http2_on_priority_update(wh_http2 *session, const uint8_t *payload, size_t length);
-/* Our SETTINGS, and the connection's window. 0, or -1: no memory. */
-int wh_http2_greet(wh_http2 *session);
+/* Our SETTINGS, and the connection's window. */
+void wh_http2_greet(wh_http2 *session);
 /* The value of a priority field (RFC 9218); what does not parse is ignored. */
 void wh_http2_set_priority(wh_http2_stream *stream, const uint8_t *value, size_t length);
 
@@ -349,7 +348,7 @@ uint32_t wh_http2_decode(wh_http2 *session, const uint8_t *block, size_t length)
 /* What a block that was seen before says: NULL where it was not, or may mean something else now. */
 const wh_http2_known_request *wh_http2_find_request(const wh_http2 *session, const uint8_t *block,
                                                     size_t length);
-/* Remembers what was decoded, where that is worth while. `slot_used` bytes of the slot. */
+/* Remembers what was decoded, where that is worth while. */
 void wh_http2_note_request(wh_http2_stream *stream, const uint8_t *block, size_t length,
                            const wh_head_facts *facts);
 /*
@@ -360,6 +359,9 @@ const uint8_t *wh_http2_encode(wh_http2 *session, unsigned status, const wh_answ
                                uint64_t content_length, size_t *length);
 
 /* --- http2_fields.c: the header sections of answers --- */
+
+/* Whether a field says something about a connection of HTTP/1 (RFC 9113 section 8.2.2). */
+int wh_http2_is_of_connection(uint16_t id, const uint8_t *name, size_t length);
 
 /* Makes the fields in the shared array. Their number, or -1: no memory. */
 ptrdiff_t wh_http2_make_fields(wh_http2 *session, unsigned status, const wh_answer *answer);

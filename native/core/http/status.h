@@ -16,6 +16,11 @@
  */
 const char *wh_status_reason(unsigned status, size_t *length);
 
+/* Whether an answer has no content by its status (RFC 9110 section 6.4.1). */
+static inline int wh_status_has_no_body(unsigned status) {
+  return status < 200 || status == 204 || status == 205 || status == 304;
+}
+
 /*
  * The whole status line with its line end ("HTTP/1.1 200 OK\r\n"; not NUL-terminated); NULL and
  * length 0 for a code that is not in the table.

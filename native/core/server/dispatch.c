@@ -166,7 +166,7 @@ static void refill(wh_server *server) {
           server->overflow_count * WH_EVENT_WORDS * sizeof *server->overflow);
 }
 
-static uint64_t monotonic_us(void) {
+uint64_t wh_server_now_us(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
@@ -175,7 +175,7 @@ static uint64_t monotonic_us(void) {
 /* All requests of a batch have waited since the clock was last looked at: one look serves them all. */
 static void note_queueing(wh_server *server) {
   if (server->batch_requests == 0) return;
-  uint64_t waited = monotonic_us() - server->service.now_us;
+  uint64_t waited = wh_server_now_us() - server->service.now_us;
   wh_histogram_add(&server->queueing, waited, server->batch_requests);
   server->batch_requests = 0;
 }
@@ -326,7 +326,7 @@ void wh_server_commit(wh_server *server) {
   size_t end = control[WH_CONTROL_COMMAND_LENGTH];
   if (end == 0) return;
   if (end > server->memory.command_size) end = server->memory.command_size;
-  server->service.now_us = monotonic_us();
+  server->service.now_us = wh_server_now_us();
   size_t at = 0;
   while (end - at >= WH_COMMAND_WORDS * sizeof(uint32_t)) {
     uint32_t words[WH_COMMAND_WORDS];
@@ -359,7 +359,7 @@ void wh_server_commit(wh_server *server) {
 }
 
 void wh_server_tick(wh_server *server) {
-  server->service.now_us = monotonic_us();
+  server->service.now_us = wh_server_now_us();
   struct timespec time;
   clock_gettime(CLOCK_REALTIME_COARSE, &time);
   wh_http_service_tick(&server->service, (int64_t)time.tv_sec);

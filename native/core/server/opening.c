@@ -7,7 +7,6 @@
  * handshake is done have been served, and have a bounded part of each turn.
  */
 #include <string.h>
-#include <time.h>
 
 #include "base/memory.h"
 #include "server/server_internal.h"
@@ -15,14 +14,11 @@
 /* Time for handshakes in a turn, while others may want to be served (µs). */
 #define HANDSHAKE_TURN_US 2000U
 
-static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-#define PREFACE_LENGTH (sizeof preface - 1)
-
 typedef struct wh_opening {
   uint64_t since_us;
   unsigned protocols;
   uint8_t length; /* of `bytes` */
-  uint8_t bytes[PREFACE_LENGTH];
+  uint8_t bytes[WH_HTTP2_PREFACE_LENGTH];
 } wh_opening;
 
 static void leave_opening(wh_connection *connection) {
@@ -69,15 +65,15 @@ static void on_data(wh_connection *connection, uint8_t *data, size_t length) {
     wh_connection_finish(connection, 0);
     return;
   }
-  size_t known = opening->length, piece = PREFACE_LENGTH - known;
+  size_t known = opening->length, piece = WH_HTTP2_PREFACE_LENGTH - known;
   if (piece > length) piece = length;
-  int fits = memcmp(preface + known, data, piece) == 0;
+  int fits = memcmp(WH_HTTP2_PREFACE + known, data, piece) == 0;
   memcpy(opening->bytes + known, data, piece);
-  if (fits && known + piece < PREFACE_LENGTH) {
+  if (fits && known + piece < WH_HTTP2_PREFACE_LENGTH) {
     opening->length = (uint8_t)(known + piece);
     return;
   }
-  uint8_t start[PREFACE_LENGTH];
+  uint8_t start[WH_HTTP2_PREFACE_LENGTH];
   memcpy(start, opening->bytes, sizeof start);
   if (!fits && !(opening->protocols & WH_PROTOCOL_HTTP1)) {
     refuse(connection, start, known + piece);
@@ -105,12 +101,6 @@ static void handshake_due(wh_connection *connection) {
   server->handshake_last = connection;
 }
 
-static uint64_t now_us(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-}
-
 static void handshaken(wh_connection *connection, unsigned protocol) {
   wh_tls_metrics *metrics = &wh_server_of(connection)->tls;
   const wh_opening *opening = connection->session;
@@ -119,7 +109,7 @@ static void handshaken(wh_connection *connection, unsigned protocol) {
   metrics->handshakes++;
   metrics->resumed += facts.resumed != 0;
   metrics->active--;
-  wh_histogram_add(&metrics->duration, now_us() - opening->since_us, 1);
+  wh_histogram_add(&metrics->duration, wh_server_now_us() - opening->since_us, 1);
   speak(connection, protocol);
   wh_server_start_silence(connection);
 }
@@ -147,8 +137,8 @@ void wh_server_handshake(wh_server *server) {
     connection->owner_listed = 0;
     if (!connection->closed) wh_tls_handshake(connection->filter, connection, scratch);
     if (until == 0)
-      until = now_us() + HANDSHAKE_TURN_US;
-    else if (now_us() > until)
+      until = wh_server_now_us() + HANDSHAKE_TURN_US;
+    else if (wh_server_now_us() > until)
       return;
   }
 }
@@ -216,7 +206,7 @@ void wh_server_admit(wh_connection *connection, wh_server_endpoint *endpoint) {
     return;
   }
   opening->protocols = endpoint->protocols;
-  opening->since_us = now_us();
+  opening->since_us = wh_server_now_us();
   if (endpoint->tls == NULL) {
     wh_server_start_silence(connection);
     return;

@@ -103,6 +103,8 @@ int wh_server_push(wh_server *server, uint32_t kind, uint32_t slot, uint32_t a, 
 void wh_server_dispatch(wh_server *server);
 /* A file has been sent (WH_OK) or cannot be; the token says whose. See on_file in net/connection.h. */
 void wh_server_file_done(wh_server *server, uint64_t token, int result);
+/* Microseconds by the clock that is behind the service's now_us, looked at now. */
+uint64_t wh_server_now_us(void);
 /* Looks at the clocks. */
 void wh_server_tick(wh_server *server);
 /* The same once a poll, before anything that the poll brings is handled. */

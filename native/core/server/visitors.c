@@ -110,14 +110,6 @@ static void hand_on(wh_connection *connection, uint8_t *data, size_t length) {
     connection->events->on_data(connection, data, length);
 }
 
-static void set_timer(wh_server *server, wh_connection *connection, int64_t timeout) {
-  wh_timers *timers = wh_loop_timers(server->loop);
-  if (timeout == WH_UNLIMITED)
-    wh_timer_cancel(timers, &connection->timer);
-  else
-    wh_timer_set(timers, &connection->timer, wh_loop_now(server->loop) + (uint64_t)timeout);
-}
-
 /* Counts what came with the PROXY header, or before it was clear that there is none. */
 static void tap_early(wh_connection *connection, uint8_t *data, size_t length) {
   struct iovec part = {.iov_base = data, .iov_len = length};
@@ -155,7 +147,7 @@ static void enter(wh_connection *connection, uint8_t *start, size_t start_length
       return;
     }
     wh_connection_read(connection, 0);
-    set_timer(server, connection, server->limits.keep_alive_timeout);
+    wh_server_start_timer(connection, server->limits.keep_alive_timeout);
     return;
   }
   visitor->state = VISITOR_IN;
@@ -289,7 +281,7 @@ void wh_visitor_arrives(wh_server_endpoint *endpoint, int fd, const wh_address *
   visitor->opened_ms = wh_loop_now(server->loop);
   if (gate->watched) (void)wh_address_local(fd, &visitor->socket_local);
   if (trusted)
-    set_timer(server, connection, server->limits.request_headers_timeout);
+    wh_server_start_timer(connection, server->limits.request_headers_timeout);
   else
     enter(connection, NULL, 0, NULL, 0);
 }
